@@ -1,0 +1,1 @@
+//! The Kubernetes-convention API over the store

@@ -1,0 +1,1 @@
+//! The control plane: releases, plans, runs and the life of an environment

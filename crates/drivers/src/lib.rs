@@ -1,0 +1,1 @@
+//! Drivers: how each kind of module is previewed, applied, observed and destroyed

@@ -1,0 +1,1 @@
+//! Durable runs: a pure state machine and the runtime that feeds it

@@ -1,0 +1,1 @@
+//! CEL between ${{ and }}: parsed once, bounded, secrets passed on unseen

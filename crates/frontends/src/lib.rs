@@ -1,0 +1,1 @@
+//! Score and other documents to requests, and nothing else

@@ -1,0 +1,1 @@
+//! Resolve, assemble and explain: pure functions from documents and rules to a plan

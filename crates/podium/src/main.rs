@@ -1,0 +1,2 @@
+//! Podium: the platform orchestrator.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Structural schemas as Kubernetes defines them: generate, validate, prune, default
