@@ -5,4 +5,5 @@
 //! agree without knowing each other.
 
 pub mod clock;
+pub mod kinds;
 pub mod secret;

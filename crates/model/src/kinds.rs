@@ -1,0 +1,5 @@
+//! The kinds that Podium itself defines.
+
+mod definition;
+
+pub use definition::{Column, KindDefinition, Subresource, Writes};
