@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use serde_json::Value as Json;
 use zeroize::Zeroizing;
 
 /// A secret text.
@@ -26,6 +27,37 @@ impl Secret {
 impl fmt::Debug for Secret {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("(secret)")
+    }
+}
+
+/// JSON with its secrets in plaintext, on its way to a declared sink, and the list of those secrets, so that whoever
+/// writes logs beside it can mask them.
+#[derive(Clone, Default)]
+pub struct Revealed {
+    json: Json,
+    secrets: Vec<Secret>,
+}
+
+impl Revealed {
+    /// Takes the JSON and the secrets in it.
+    pub fn new(json: Json, secrets: Vec<Secret>) -> Self {
+        Self { json, secrets }
+    }
+
+    /// The JSON, to write to a declared sink and nowhere else.
+    pub fn expose(&self) -> &Json {
+        &self.json
+    }
+
+    /// The secrets in it, to mask.
+    pub fn secrets(&self) -> &[Secret] {
+        &self.secrets
+    }
+}
+
+impl fmt::Debug for Revealed {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("(revealed)")
     }
 }
 
