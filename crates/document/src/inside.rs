@@ -32,7 +32,7 @@ pub(crate) fn span_inside(source: &Source, node: &Node, text: &str, range: (usiz
             walk.at += 1;
             walk.flow(node.style)?
         }
-        Style::Literal | Style::Folded => walk.block(node.style)?,
+        Style::Literal | Style::Folded => walk.block(node.style, node.span.column as usize)?,
         Style::Other => return None,
     };
     Some(source.span(from + walk.found?, from + end_at))
@@ -46,6 +46,26 @@ fn properties(written: &str) -> usize {
         rest = rest.trim_start_matches(|character: char| character.is_ascii_whitespace());
     }
     written.len() - rest.len()
+}
+
+/// Length of a quoted scalar up to its closing quote, with the anchor and the tag before it.
+pub(crate) fn quoted_length(written: &str) -> usize {
+    let begin = properties(written);
+    let bytes = written.as_bytes();
+    let Some(quote) = bytes.get(begin) else {
+        return written.len();
+    };
+    let mut at = begin + 1;
+    while let Some(byte) = bytes.get(at) {
+        let doubled = *quote == b'\'' && bytes.get(at + 1) == Some(quote);
+        match byte {
+            b'\\' if *quote == b'"' => at += 2,
+            byte if byte == quote && doubled => at += 2,
+            byte if byte == quote => return at + 1,
+            _ => at += 1,
+        }
+    }
+    written.len()
 }
 
 struct Walk<'t> {
@@ -144,10 +164,21 @@ impl Walk<'_> {
     }
 
     /// Literal and folded blocks.
-    fn block(&mut self, style: Style) -> Option<usize> {
-        self.at += line_end_at(self.rest())?;
-        let indent = self.indent()?;
-        self.skip_indent(indent);
+    fn block(&mut self, style: Style, column: usize) -> Option<usize> {
+        // The parser's place of a block is its first line with content, unless an anchor or a tag comes before.
+        let indent = if self.at == 0 {
+            column - 1
+        } else {
+            self.at += line_end_at(self.rest())?;
+            let indent = self.indent()?;
+            let content = self.rest().trim_start_matches(['\n', '\r', ' ']);
+            let line = self.rest().len() - content.len();
+            self.at += self.rest()[..line].rfind(['\n', '\r']).map_or(0, |at| at + 1);
+            self.skip_indent(indent);
+            indent
+        };
+        let empty_lines = self.text.len() - self.text.trim_start_matches('\n').len();
+        self.step(0, empty_lines);
         loop {
             if let Some(end) = self.ended() {
                 return Some(end);

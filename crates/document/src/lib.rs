@@ -24,11 +24,14 @@
 //! lost as soon as it is inside a type. An own YAML scanner: the grammar is large, and the parser used passes the
 //! official test suite.
 
+mod builder;
 mod diagnostic;
 mod inside;
+mod merge;
 mod node;
 mod parse;
 mod path;
+mod positions;
 mod problem;
 mod render;
 mod scalar;

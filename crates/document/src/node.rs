@@ -11,6 +11,7 @@ pub struct Node {
     /// What it is.
     pub value: NodeValue,
     /// Where it stands. A value that came by an alias has the place of the alias; what is inside it, its own.
+    /// That of a block after `|` or `>` begins with its first line that is not empty.
     pub span: Span,
     /// How it is written.
     pub style: Style,
@@ -148,6 +149,31 @@ impl Node {
                 items.first().map_or(self.span, Node::head)
             }
             _ => self.span,
+        }
+    }
+
+    /// Levels of maps and lists.
+    pub(crate) fn height(&self) -> usize {
+        let deepest = match &self.value {
+            NodeValue::List(items) => items.iter().map(Node::height).max(),
+            NodeValue::Map(entries) => entries.iter().map(|entry| entry.value.height()).max(),
+            _ => return 0,
+        };
+        1 + deepest.unwrap_or(0)
+    }
+
+    /// Keys and values in it, and bytes of their text.
+    pub(crate) fn weight(&self) -> (usize, usize) {
+        let add =
+            |(nodes, bytes): (usize, usize), (more, longer): (usize, usize)| (nodes + more, bytes + longer);
+        match &self.value {
+            NodeValue::List(items) => items.iter().map(Node::weight).fold((1, 0), add),
+            NodeValue::Map(entries) => entries
+                .iter()
+                .map(|entry| add(entry.value.weight(), (1, entry.key.name.len())))
+                .fold((1, 0), add),
+            NodeValue::Text(text) => (1, text.len()),
+            _ => (1, 0),
         }
     }
 }

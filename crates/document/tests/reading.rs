@@ -124,12 +124,12 @@ fn every_value_and_key_has_its_place() {
     assert_eq!(place(&["list", "0", "y", "1"]), ("'three'".to_owned(), 6, 10));
     assert_eq!(
         place(&["list", "1"]),
-        (">-\n  folded".to_owned(), 7, 3),
+        ("folded".to_owned(), 8, 3),
         "empty lines after a block are not its"
     );
     assert_eq!(
         place(&["list"]).0,
-        "- x: 1\n  y: [2, 'three']\n- >-\n  folded",
+        "x: 1\n  y: [2, 'three']\n- >-\n  folded",
         "a block ends with its last value"
     );
     assert_eq!(
@@ -198,7 +198,7 @@ fn places_inside_scalars() {
         (
             "a: \"t\\tu\\u00e9\\x41 ${x}\"\n",
             "${x}",
-            "1:18 ${x}",
+            "1:20 ${x}",
             "double quotes with escapes",
         ),
         (
@@ -243,6 +243,24 @@ fn places_inside_scalars() {
             "${x}",
             "5:3 ${x}",
             "folded with lines indented further",
+        ),
+        (
+            "a: |\n\n\n  ${x}\n",
+            "${x}",
+            "4:3 ${x}",
+            "empty lines before the first",
+        ),
+        (
+            "a: &n |\n\n  one\n  ${x}\n",
+            "${x}",
+            "4:3 ${x}",
+            "a block with an anchor",
+        ),
+        (
+            "a: |\n  | ${x}\n",
+            "${x}",
+            "2:5 ${x}",
+            "content that looks like a header",
         ),
         ("a: ö ${x}\n", "${x}", "1:6 ${x}", "columns count characters"),
     ];
@@ -368,8 +386,8 @@ fn limits_refuse_before_they_cost() {
         ),
         (
             "[".repeat(300),
-            "values are nested more than 5 levels deep",
-            "deeper than the parser itself goes",
+            "the file is not YAML",
+            "deeper than the parser itself goes, which looks ahead",
         ),
         (
             "- a\n".repeat(60),
