@@ -83,6 +83,26 @@ pub enum CommitError {
         /// The limit.
         limit: usize,
     },
+    /// A value is nested too deeply to be read back.
+    #[error("{what} is nested deeper than {limit} levels")]
+    TooDeep {
+        /// Which object, or which row of which run.
+        what: String,
+        /// The limit.
+        limit: usize,
+    },
+    /// A journal row is too large.
+    #[error("row {sequence} of the journal of run {run} has {bytes} bytes, more than the limit of {limit}")]
+    RecordTooLarge {
+        /// Which run.
+        run: String,
+        /// Which row.
+        sequence: u64,
+        /// Its size as JSON text.
+        bytes: usize,
+        /// The limit.
+        limit: usize,
+    },
     /// The transaction changes one object twice.
     #[error("{0} is changed twice in one transaction")]
     ChangedTwice(Key),
@@ -156,7 +176,9 @@ pub enum OpenError {
         source: std::io::Error,
     },
     /// There is sealed data, but no master key.
-    #[error("the master key {path} is missing, and the store holds data sealed with it: restore the key file")]
+    #[error(
+        "the master key {path} is missing, and the store holds data sealed with it: restore the key file"
+    )]
     KeyMissing {
         /// Where it was looked for.
         path: String,
@@ -194,4 +216,18 @@ pub enum OpenError {
     /// The database failed otherwise.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// Sealed bytes cannot be made or opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SealError {
+    /// The machine gave no random bytes.
+    #[error("the operating system gave no random bytes")]
+    NoRandom,
+    /// Sealed under a key that this store does not hold.
+    #[error("sealed under the key {0}, which this store does not hold")]
+    UnknownKey(u32),
+    /// Not sealed by this store in this context, or changed since.
+    #[error("the sealed bytes were changed, or belong elsewhere")]
+    Damaged,
 }

@@ -24,11 +24,21 @@
 
 mod error;
 mod interface;
+mod memory;
+mod prepare;
+mod sealing;
+mod sqlite;
+#[cfg(feature = "suite")]
+pub mod suite;
 mod types;
 
-pub use error::{BlobError, CommitError, OpenError, StoreError, WatchError};
+pub use error::{BlobError, CommitError, OpenError, SealError, StoreError, WatchError};
 pub use interface::{SharedStore, Store, WatchStream};
+pub use memory::MemoryStore;
+pub use sealing::Sealer;
+pub use sqlite::{MasterKey, OpenOptions, SqliteStore, Statistics};
 pub use types::{
-    BlobDigest, Change, Committed, Event, EventKind, JournalEntry, JournalRow, Key, Lease, LeaseCheck, ListPage,
-    ListRequest, MAX_OBJECT_BYTES, Precondition, ResourceKey, Revision, StoredObject, Transaction, WatchRequest,
+    BlobDigest, Change, Committed, Event, EventKind, JournalEntry, JournalRow, Key, Lease, LeaseCheck,
+    ListPage, ListRequest, MAX_OBJECT_BYTES, Precondition, ResourceKey, Revision, StoredObject, Transaction,
+    WatchRequest,
 };

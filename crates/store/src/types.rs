@@ -33,7 +33,10 @@ pub struct ResourceKey {
 impl ResourceKey {
     /// A resource of `group` with the plural name `resource`.
     pub fn new(group: &str, resource: &str) -> Self {
-        Self { group: group.into(), resource: resource.into() }
+        Self {
+            group: group.into(),
+            resource: resource.into(),
+        }
     }
 }
 
@@ -61,12 +64,20 @@ pub struct Key {
 impl Key {
     /// An object of a namespaced resource.
     pub fn namespaced(resource: ResourceKey, namespace: &str, name: &str) -> Self {
-        Self { resource, namespace: namespace.into(), name: name.into() }
+        Self {
+            resource,
+            namespace: namespace.into(),
+            name: name.into(),
+        }
     }
 
     /// An object of a cluster-scoped resource.
     pub fn cluster(resource: ResourceKey, name: &str) -> Self {
-        Self { resource, namespace: "".into(), name: name.into() }
+        Self {
+            resource,
+            namespace: "".into(),
+            name: name.into(),
+        }
     }
 }
 
@@ -264,8 +275,20 @@ impl BlobDigest {
     /// # Errors
     /// Hands the text back when it is not 64 lower-case hexadecimal digits.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let valid = text.len() == 64 && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
-        if valid { Ok(Self(text.into())) } else { Err(text.to_owned()) }
+        let valid = text.len() == 64
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+        if valid {
+            Ok(Self(text.into()))
+        } else {
+            Err(text.to_owned())
+        }
+    }
+
+    /// The digest with these bytes.
+    pub(crate) fn from_bytes(bytes: &[u8; 32]) -> Self {
+        Self(crate::sealing::hex(bytes).into())
     }
 
     /// The 64 digits.
