@@ -1,0 +1,528 @@
+//! Assemble: the graph against what is live, to a plan.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use podium_expressions::{EvaluationError, descend, substitute};
+use podium_model::coordinate::Coordinate;
+use podium_model::graph::{Graph, ModuleReference, Node};
+use podium_model::kinds::{DriverKind, Mode};
+use podium_model::plan::{Action, Fidelity, Gate, Plan, PlannedChange};
+use podium_model::value::{Reference, Source, Value};
+
+use crate::context::EnvironmentContext;
+use crate::difference::difference;
+
+/// What is live of a node.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LiveResource {
+    /// Type, class and id.
+    pub coordinate: Coordinate,
+    /// The module version that it was last applied by; that which was chosen for it when it was never applied.
+    pub module: ModuleReference,
+    /// The driver of that version.
+    pub driver: DriverKind,
+    /// Digest of module version and inputs that were last applied, begun or done.
+    pub digest: String,
+    /// Whether that apply came to its end.
+    pub complete: bool,
+    /// Whether any apply ever came to its end.
+    pub made: bool,
+    /// Its outputs.
+    pub outputs: Value,
+    /// Nodes that it needed.
+    pub needs: Vec<Coordinate>,
+    /// Whether it refuses replace and delete.
+    pub protect: bool,
+}
+
+/// One node of a draft.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DraftNode {
+    /// Type, class and id.
+    pub coordinate: Coordinate,
+    /// What happens to it.
+    pub action: Action,
+    /// How sure that is.
+    pub fidelity: Fidelity,
+    /// Its inputs as far as they are known; nothing for deletes.
+    pub inputs: Value,
+    /// The module that carries it out.
+    pub module: ModuleReference,
+    /// Its driver.
+    pub driver: DriverKind,
+    /// The module that it was made by, when that differs.
+    pub previous: Option<(ModuleReference, DriverKind)>,
+    /// Nodes of this draft that must be done first.
+    pub needs: BTreeSet<Coordinate>,
+    /// The rule that chose the module.
+    pub rule: String,
+    /// What to know about it.
+    pub notes: Vec<String>,
+    /// Whether it refuses replace and delete.
+    pub protect: bool,
+}
+
+/// A plan without its details: which nodes change, in order.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Draft {
+    /// The nodes that change, in the order in which they can be carried out.
+    pub nodes: Vec<DraftNode>,
+    /// The nodes that do not.
+    pub unchanged: Vec<DraftNode>,
+}
+
+/// When a plan may go on by itself.
+#[derive(Clone, Debug, Default)]
+pub struct GateOptions {
+    /// Whether the environment is in review.
+    pub mode: Mode,
+    /// Whether a replace or delete goes on: its author agreed, or objects were written one by one.
+    pub destructive_allowed: bool,
+}
+
+/// Digest of a module version and known inputs: when it equals what was applied, nothing has to be done.
+pub fn applied_digest(module: &ModuleReference, inputs: &Value) -> String {
+    Value::List(vec![
+        Value::String(module.module.clone()),
+        Value::Number(module.version.into()),
+        inputs.clone(),
+    ])
+    .digest()
+}
+
+/// The inputs of a node with the outputs that `outputs` knows: declared outputs of a node, or `None`.
+///
+/// # Errors
+/// When an expression that waited for an output fails.
+pub fn evaluate_inputs(
+    inputs: &Value,
+    outputs: &dyn Fn(&Coordinate) -> Option<Value>,
+) -> Result<Value, EvaluationError> {
+    substitute(inputs, &|reference: &Reference| {
+        if reference.source != Source::Declared {
+            return Ok(None);
+        }
+        let Some(value) = outputs(&reference.node) else {
+            return Ok(None);
+        };
+        descend(&value, &reference.path).map(Some).map_err(|error| {
+            let reason = match error {
+                podium_expressions::LookupError::Missing(reason)
+                | podium_expressions::LookupError::Refused(reason) => reason,
+            };
+            EvaluationError::Lookup {
+                path: reference.to_string(),
+                reason,
+                missing: true,
+            }
+        })
+    })
+}
+
+/// The declared outputs of a node once its tool has answered.
+///
+/// # Errors
+/// When the module's mapping names what the tool did not answer.
+pub fn declared_outputs(
+    coordinate: &Coordinate,
+    mapping: &Value,
+    tool: &Value,
+    others: &dyn Fn(&Coordinate) -> Option<Value>,
+) -> Result<Value, EvaluationError> {
+    let lookup_failed = |reference: &Reference, error: podium_expressions::LookupError| {
+        let reason = match error {
+            podium_expressions::LookupError::Missing(reason)
+            | podium_expressions::LookupError::Refused(reason) => reason,
+        };
+        EvaluationError::Lookup {
+            path: format!("outputs.{}", reference.path.join(".")),
+            reason,
+            missing: true,
+        }
+    };
+    let fill = |value: &Value| {
+        substitute(value, &|reference: &Reference| match reference.source {
+            Source::Tool if reference.node == *coordinate => descend(tool, &reference.path)
+                .map(Some)
+                .map_err(|error| lookup_failed(reference, error)),
+            Source::Declared => match others(&reference.node) {
+                Some(value) => descend(&value, &reference.path)
+                    .map(Some)
+                    .map_err(|error| lookup_failed(reference, error)),
+                None => Ok(None),
+            },
+            _ => Ok(None),
+        })
+    };
+    // An output taken over by name may be optional: the type's schema decides, not the mapping.
+    match mapping {
+        Value::Map(map) => {
+            let mut values = BTreeMap::new();
+            for (name, value) in map {
+                let by_name = matches!(value, Value::Reference(reference)
+                    if reference.source == Source::Tool && reference.path.as_slice() == [name.clone()]);
+                match fill(value) {
+                    Ok(value) => {
+                        values.insert(name.clone(), value);
+                    }
+                    Err(EvaluationError::Lookup { .. }) if by_name => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            Ok(Value::Map(values))
+        }
+        other => fill(other),
+    }
+}
+
+impl Draft {
+    /// Compares a graph with what is live. `unset` are the live nodes to leave alone.
+    ///
+    /// # Errors
+    /// When an expression over known outputs fails; with the node.
+    pub fn assemble(
+        graph: &Graph,
+        live: &BTreeMap<Coordinate, LiveResource>,
+        context: &EnvironmentContext,
+    ) -> Result<Self, (Coordinate, EvaluationError)> {
+        let mut outputs: BTreeMap<&Coordinate, Value> = BTreeMap::new();
+        let mut draft = Self::default();
+        for node in topological(graph) {
+            let coordinate = &node.coordinate;
+            let failed = |error| (coordinate.clone(), error);
+            let inputs =
+                evaluate_inputs(&node.inputs, &|other| outputs.get(other).cloned()).map_err(failed)?;
+            let known = inputs.is_known();
+            let before = live.get(coordinate).filter(|before| !before.digest.is_empty());
+            let mut notes = Vec::new();
+            let mut previous = None;
+            let (action, fidelity) = match before {
+                None => (Action::Create, None),
+                Some(before) => {
+                    if before.module != node.module {
+                        previous = Some((before.module.clone(), before.driver));
+                    }
+                    if known && before.complete && before.digest == applied_digest(&node.module, &inputs) {
+                        (Action::Unchanged, None)
+                    } else if !before.made {
+                        notes.push("its creation did not come to an end".to_owned());
+                        (Action::Create, None)
+                    } else if before.module.module != node.module.module || before.driver != node.driver {
+                        notes.push(format!("another module: {} takes over", node.module.module));
+                        (Action::Replace, None)
+                    } else {
+                        if !before.complete {
+                            notes.push("its last change did not come to an end".to_owned());
+                        }
+                        (Action::Update, None)
+                    }
+                }
+            };
+            let fidelity = fidelity.unwrap_or(if known {
+                fidelity_of(node.driver)
+            } else {
+                Fidelity::Pending
+            });
+            if !known {
+                let mut waits = BTreeSet::new();
+                inputs.each_reference(&mut |reference| {
+                    waits.insert(match reference.source {
+                        Source::Allotted => "a port is known at admission".to_owned(),
+                        _ => format!("{reference} is known after it is made"),
+                    });
+                });
+                notes.extend(waits);
+            }
+            // What those that need it may count on.
+            let now = match (action, before) {
+                (Action::Unchanged, Some(before)) => Some(before.outputs.clone()),
+                _ => predicted(node, &inputs, context),
+            };
+            if let Some(now) = now {
+                outputs.insert(coordinate, now);
+            }
+            let draft_node = DraftNode {
+                coordinate: coordinate.clone(),
+                action,
+                fidelity,
+                inputs,
+                module: node.module.clone(),
+                driver: node.driver,
+                previous,
+                needs: node.needs.clone(),
+                rule: node.rule.clone(),
+                notes,
+                protect: live.get(coordinate).is_some_and(|before| before.protect),
+            };
+            if action == Action::Unchanged {
+                draft.unchanged.push(draft_node);
+            } else {
+                draft.nodes.push(draft_node);
+            }
+        }
+        draft.add_deletes(graph, live);
+        draft.keep_own_needs();
+        Ok(draft)
+    }
+
+    /// What is live and not wanted goes, those that needed it first.
+    fn add_deletes(&mut self, graph: &Graph, live: &BTreeMap<Coordinate, LiveResource>) {
+        let gone: BTreeMap<&Coordinate, &LiveResource> = live
+            .iter()
+            .filter(|(coordinate, _)| !graph.nodes.contains_key(coordinate))
+            .collect();
+        let mut users: BTreeMap<&Coordinate, BTreeSet<Coordinate>> = BTreeMap::new();
+        for (coordinate, resource) in live {
+            for need in &resource.needs {
+                if gone.contains_key(need) {
+                    users.entry(need).or_default().insert(coordinate.clone());
+                }
+            }
+        }
+        let mut done: BTreeSet<&Coordinate> = BTreeSet::new();
+        let mut left: Vec<&Coordinate> = gone.keys().copied().collect();
+        while !left.is_empty() {
+            let (now, later): (Vec<&Coordinate>, Vec<&Coordinate>) =
+                left.iter().copied().partition(|coordinate| {
+                    users
+                        .get(*coordinate)
+                        .into_iter()
+                        .flatten()
+                        .all(|user| !gone.contains_key(user) || done.contains(user))
+                });
+            // Records of needs never form a cycle; if they did, everything left would go in the order of names.
+            let (now, later) = if now.is_empty() {
+                (later, Vec::new())
+            } else {
+                (now, later)
+            };
+            for coordinate in now {
+                let Some(resource) = gone.get(coordinate) else {
+                    continue;
+                };
+                self.nodes.push(DraftNode {
+                    coordinate: coordinate.clone(),
+                    action: Action::Delete,
+                    fidelity: Fidelity::Exact,
+                    inputs: Value::Null,
+                    module: resource.module.clone(),
+                    driver: resource.driver,
+                    previous: None,
+                    needs: users.get(coordinate).cloned().unwrap_or_default(),
+                    rule: String::new(),
+                    notes: Vec::new(),
+                    protect: resource.protect,
+                });
+                done.insert(coordinate);
+            }
+            left = later;
+        }
+    }
+
+    /// Needs outside the draft are met already.
+    fn keep_own_needs(&mut self) {
+        let own: BTreeSet<Coordinate> = self.nodes.iter().map(|node| node.coordinate.clone()).collect();
+        for node in &mut self.nodes {
+            node.needs.retain(|need| own.contains(need));
+        }
+    }
+
+    /// The nodes of which the inputs that were last applied are wanted by [`Draft::finish`].
+    pub fn wants_inputs(&self) -> impl Iterator<Item = &Coordinate> {
+        self.nodes
+            .iter()
+            .filter(|node| matches!(node.action, Action::Update | Action::Replace))
+            .map(|node| &node.coordinate)
+    }
+
+    /// Makes the plan: adds the fields that change (`applied` are the inputs that were last applied), turns an update
+    /// that must replace into a replace, and judges whether it may go on by itself.
+    pub fn finish(
+        &mut self,
+        context: &EnvironmentContext,
+        release: u64,
+        graph: &Graph,
+        applied: &BTreeMap<Coordinate, Value>,
+        options: &GateOptions,
+    ) -> Plan {
+        let mut changes = Vec::with_capacity(self.nodes.len() + self.unchanged.len());
+        let mut identity = Vec::new();
+        let mut gate = Gate::default();
+        for node in &mut self.nodes {
+            let mut fields = match applied.get(&node.coordinate) {
+                Some(before) if matches!(node.action, Action::Update | Action::Replace) => {
+                    changed(before, &node.inputs)
+                }
+                _ => Vec::new(),
+            };
+            let replace_on = graph
+                .nodes
+                .get(&node.coordinate)
+                .map_or(&[][..], |node| node.replace_on.as_slice());
+            for field in &mut fields {
+                field.forces_replacement = replace_on.iter().any(|path| {
+                    field.path == *path
+                        || field
+                            .path
+                            .strip_prefix(path)
+                            .is_some_and(|rest| rest.starts_with('.'))
+                });
+            }
+            if node.action == Action::Update && fields.iter().any(|field| field.forces_replacement) {
+                node.action = Action::Replace;
+            }
+            identity.push(Value::List(vec![
+                Value::String(node.coordinate.to_string()),
+                Value::String(node.action.to_string()),
+                Value::String(node.module.object_name()),
+                node.inputs.clone(),
+            ]));
+            let title = format!("{} ({})", node.coordinate.id, node.coordinate.type_and_class());
+            if node.action.is_destructive() {
+                if node.protect {
+                    gate.needs.push(format!(
+                        "{title} is protected: lift spec.protect before it can be {}d",
+                        node.action
+                    ));
+                }
+                gate.destructive.push(format!("{} {title}", node.action));
+            }
+            changes.push(planned(node, fields));
+        }
+        for node in &self.unchanged {
+            changes.push(planned(node, Vec::new()));
+        }
+        if !self.nodes.is_empty() && options.mode == Mode::Review {
+            gate.needs
+                .push("the environment is in review: a person approves each release".to_owned());
+        }
+        if !gate.destructive.is_empty() && !options.destructive_allowed {
+            gate.needs.push(format!(
+                "what is replaced or deleted is lost: {}",
+                gate.destructive.join(", ")
+            ));
+        }
+        Plan {
+            project: context.project.clone(),
+            environment: context.environment.clone(),
+            namespace: context.namespace.clone(),
+            release,
+            digest: Value::List(identity).digest(),
+            changes,
+            warnings: Vec::new(),
+            gate,
+        }
+    }
+}
+
+fn planned(node: &DraftNode, fields: Vec<podium_model::plan::FieldChange>) -> PlannedChange {
+    let title = |module: &ModuleReference, driver: DriverKind| {
+        format!("{}/{} v{}", driver.as_str(), module.module, module.version)
+    };
+    PlannedChange {
+        resource: node.coordinate.clone(),
+        name: node.coordinate.object_name(),
+        action: node.action,
+        fidelity: node.fidelity,
+        module: title(&node.module, node.driver),
+        previous_module: node
+            .previous
+            .as_ref()
+            .map(|(module, driver)| title(module, *driver)),
+        rule: node.rule.clone(),
+        fields,
+        notes: node.notes.clone(),
+    }
+}
+
+/// The changed fields; paths of the inputs proper are written without their wrapper.
+fn changed(before: &Value, after: &Value) -> Vec<podium_model::plan::FieldChange> {
+    let mut fields = difference(before, after);
+    for field in &mut fields {
+        if let Some(path) = field.path.strip_prefix("inputs.") {
+            field.path = path.to_owned();
+        }
+    }
+    fields
+}
+
+fn fidelity_of(driver: DriverKind) -> Fidelity {
+    match driver {
+        DriverKind::Script => Fidelity::InputsOnly,
+        DriverKind::Template | DriverKind::Workload | DriverKind::Volume => Fidelity::Exact,
+    }
+}
+
+/// What is certain of a node's outputs before it is carried out: identity outputs always, and everything of a driver
+/// whose answer follows from its inputs.
+fn predicted(node: &Node, inputs: &Value, context: &EnvironmentContext) -> Option<Value> {
+    let tool = match node.driver {
+        DriverKind::Template => inputs.at(&["inputs".to_owned()]).cloned()?,
+        DriverKind::Volume => Value::Map(BTreeMap::from([(
+            "source".to_owned(),
+            Value::String(format!(
+                "volume:{}/{}",
+                context.namespace,
+                node.coordinate.object_name()
+            )),
+        )])),
+        DriverKind::Script | DriverKind::Workload => return identity_only(node),
+    };
+    declared_outputs(&node.coordinate, &node.outputs, &tool, &|_| None).ok()
+}
+
+/// Identity outputs, and references for the others.
+fn identity_only(node: &Node) -> Option<Value> {
+    let Value::Map(outputs) = &node.outputs else {
+        return None;
+    };
+    let mut values = BTreeMap::new();
+    for (name, value) in outputs {
+        let value = match node.identity.get(name) {
+            Some(value) => value.clone(),
+            // An update may change what the tool answers; nothing but identity is certain.
+            None if value.is_known() => value.clone(),
+            None => Value::Reference(Reference {
+                node: node.coordinate.clone(),
+                source: Source::Declared,
+                path: vec![name.clone()],
+            }),
+        };
+        values.insert(name.clone(), value);
+    }
+    Some(Value::Map(values))
+}
+
+/// The nodes, each after those that it needs; ties in the order of coordinates.
+fn topological(graph: &Graph) -> Vec<&Node> {
+    let mut waiting: BTreeMap<&Coordinate, usize> = BTreeMap::new();
+    let mut dependants: BTreeMap<&Coordinate, Vec<&Coordinate>> = BTreeMap::new();
+    for node in graph.nodes.values() {
+        let mut count = 0;
+        for need in node.needs.iter().filter(|need| graph.nodes.contains_key(need)) {
+            dependants.entry(need).or_default().push(&node.coordinate);
+            count += 1;
+        }
+        waiting.insert(&node.coordinate, count);
+    }
+    let mut ready: BTreeSet<&Coordinate> = waiting
+        .iter()
+        .filter(|(_, count)| **count == 0)
+        .map(|(node, _)| *node)
+        .collect();
+    let mut order = Vec::with_capacity(graph.nodes.len());
+    while let Some(coordinate) = ready.pop_first() {
+        if let Some(node) = graph.nodes.get(coordinate) {
+            order.push(node);
+        }
+        for dependant in dependants.get(coordinate).into_iter().flatten() {
+            if let Some(count) = waiting.get_mut(dependant) {
+                *count -= 1;
+                if *count == 0 {
+                    ready.insert(dependant);
+                }
+            }
+        }
+    }
+    order
+}
