@@ -87,6 +87,32 @@ impl Node {
         }
     }
 
+    /// A tree without places, from JSON.
+    pub fn from_json(value: &Value) -> Self {
+        let value = match value {
+            Value::Null => NodeValue::Null,
+            Value::Bool(flag) => NodeValue::Bool(*flag),
+            Value::Number(number) => NodeValue::Number(number.clone()),
+            Value::String(text) => NodeValue::Text(text.clone()),
+            Value::Array(items) => NodeValue::List(items.iter().map(Node::from_json).collect()),
+            Value::Object(map) => {
+                let entry = |(name, value): (&String, &Value)| Entry {
+                    key: Key {
+                        name: name.clone(),
+                        span: Span::default(),
+                    },
+                    value: Node::from_json(value),
+                };
+                NodeValue::Map(map.iter().map(entry).collect())
+            }
+        };
+        Self {
+            value,
+            span: Span::default(),
+            style: Style::Other,
+        }
+    }
+
     /// The value at a path, if it exists.
     pub fn at(&self, path: &[PathSegment]) -> Option<&Node> {
         let mut node = self;
