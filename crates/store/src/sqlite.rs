@@ -110,13 +110,12 @@ impl SqliteStore {
         let objects = schema::open_writer(&objects_path, schema::OBJECTS)?;
         let blobs = schema::open_writer(&blobs_path, schema::BLOBS)?;
         let sealer = Arc::new(keys::load(&objects, &objects_path, &folder, &options.master_key)?);
-        let installation = match schema::installation(&objects).map_err(opening(&objects_path))? {
-            Some(id) => id,
-            None => {
-                let id = uuid::Uuid::new_v4().to_string();
-                schema::set_installation(&objects, &id).map_err(opening(&objects_path))?;
-                id
-            }
+        let installation = if let Some(id) = schema::installation(&objects).map_err(opening(&objects_path))? {
+            id
+        } else {
+            let id = uuid::Uuid::new_v4().to_string();
+            schema::set_installation(&objects, &id).map_err(opening(&objects_path))?;
+            id
         };
         match schema::installation(&blobs).map_err(opening(&blobs_path))? {
             None => schema::set_installation(&blobs, &installation).map_err(opening(&blobs_path))?,
@@ -382,3 +381,6 @@ impl Store for SqliteStore {
         self.sealer.digest(content)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -38,8 +38,11 @@ pub struct Case {
     /// What holds when it passes.
     pub name: &'static str,
     /// Runs it on an empty store; panics when the store is wrong.
-    pub run: fn(Arc<dyn Store>) -> Pin<Box<dyn Future<Output = ()> + Send>>,
+    pub run: Run,
 }
+
+/// Runs a test on an empty store.
+pub type Run = fn(Arc<dyn Store>) -> Pin<Box<dyn Future<Output = ()> + Send>>;
 
 macro_rules! cases {
     ($($module:ident::$name:ident,)*) => {

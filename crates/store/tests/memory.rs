@@ -24,7 +24,7 @@ async fn the_store_may_go_before_its_watchers() {
     let request = podium_store::WatchRequest {
         resource: None,
         namespace: None,
-        after: Default::default(),
+        after: podium_store::Revision(0),
     };
     let mut stream = store.watch(request).await.unwrap();
     drop(store);

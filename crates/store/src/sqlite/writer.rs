@@ -118,6 +118,7 @@ impl Writer {
             };
             let mut bytes = size(&first);
             group.push(first);
+            // Waiting a moment for more was tried: fewer syncs, and less throughput.
             while group.len() < GROUP && bytes < GROUP_BYTES {
                 let Ok(next) = self.jobs.try_recv() else { break };
                 bytes += size(&next);

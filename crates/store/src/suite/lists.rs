@@ -96,7 +96,7 @@ pub(super) async fn namespaces_and_resources_are_kept_apart(store: Arc<dyn Store
                 .map_or("m", |name| &name[namespace.len() + 1..]);
             let mut asked = request(Some(namespace), 0);
             asked.after = Some((after.into(), name.into()));
-            if after > namespace || after == namespace || !own.is_empty() {
+            if after >= namespace || !own.is_empty() {
                 assert_eq!(
                     names(&store.list(&asked).await.unwrap()),
                     own[skipped..],

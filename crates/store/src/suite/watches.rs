@@ -219,14 +219,17 @@ pub(super) async fn compaction_ends_old_watches_only(store: Arc<dyn Store>) {
 }
 
 pub(super) async fn compaction_keeps_objects_and_previous_values(store: Arc<dyn Store>) {
-    for round in 0..3000_u64 {
-        let name = format!("o{}", round % 7);
-        let change = if round % 11 == 10 {
-            delete(&name)
-        } else {
-            put(&name, numbered(round))
+    // More revisions than one step of a compaction takes.
+    for round in 0..430_u64 {
+        let one = |number: u64| {
+            let name = format!("o{number}");
+            if (round * 7 + number) % 11 == 10 {
+                delete(&name)
+            } else {
+                put(&name, numbered(round))
+            }
         };
-        write(&store, vec![change]).await;
+        write(&store, (0..7).map(one).collect()).await;
     }
     let end = store.revision().await.unwrap();
     let half = end.0 / 2;
@@ -256,46 +259,49 @@ pub(super) async fn a_slow_watcher_misses_nothing(store: Arc<dyn Store>) {
     write(&store, vec![put("first", numbered(0))]).await;
     assert_eq!(revisions(&until(&mut slow, Revision(1)).await), [1]);
     // More than any buffer holds.
-    for round in 0..3000 {
+    for round in 0..1500 {
         write(&store, vec![put("a", numbered(round))]).await;
     }
-    let events = until(&mut slow, Revision(3001)).await;
-    assert_eq!(revisions(&events), (2..=3001).collect::<Vec<_>>());
+    let events = until(&mut slow, Revision(1501)).await;
+    assert_eq!(revisions(&events), (2..=1501).collect::<Vec<_>>());
     write(&store, vec![put("a", numbered(9))]).await;
-    assert_eq!(revisions(&until(&mut slow, Revision(3002)).await), [3002]);
+    assert_eq!(revisions(&until(&mut slow, Revision(1502)).await), [1502]);
 }
 
 pub(super) async fn watchers_beside_writers_see_everything(store: Arc<dyn Store>) {
     const WRITERS: u64 = 8;
     const EACH: u64 = 100;
     let end = Revision(WRITERS * EACH * 2);
-    let mut tasks = Vec::new();
-    for writer in 0..WRITERS {
+    let follow = |after: Revision| {
         let store = Arc::clone(&store);
+        tokio::spawn(async move {
+            let mut stream = watch(&store, after.0).await;
+            let events = if after < end {
+                until(&mut stream, end).await
+            } else {
+                Vec::new()
+            };
+            assert_eq!(revisions(&events), (after.0 + 1..=end.0).collect::<Vec<_>>());
+        })
+    };
+    let mut tasks: Vec<_> = (0..3).map(|_| follow(Revision(0))).collect();
+    for writer in 0..WRITERS {
+        let writing = Arc::clone(&store);
         tasks.push(tokio::spawn(async move {
             for round in 0..EACH {
                 let name = format!("w{writer}");
                 write(
-                    &store,
+                    &writing,
                     vec![put(&name, numbered(round)), put("shared", numbered(round))],
                 )
                 .await;
             }
         }));
-    }
-    let mut watchers = Vec::new();
-    for _ in 0..6 {
-        // Each begins where the store happens to be.
-        let store = Arc::clone(&store);
-        watchers.push(tokio::spawn(async move {
-            let after = store.revision().await.unwrap();
-            let mut stream = watch(&store, after.0).await;
-            let events = until(&mut stream, end).await;
-            assert_eq!(revisions(&events), (after.0 + 1..=end.0).collect::<Vec<_>>());
-        }));
+        // One that begins where the store happens to be.
+        tasks.push(follow(store.revision().await.unwrap()));
         tokio::task::yield_now().await;
     }
-    for task in tasks.into_iter().chain(watchers) {
+    for task in tasks {
         task.await.unwrap();
     }
 }
