@@ -109,6 +109,11 @@ impl ProcessRunner {
             });
         }
         let run_as = Uid::effective().is_root().then_some(settings.run_as);
+        if run_as.is_some_and(|user| user.uid == 0) && !settings.allow_unconfined {
+            return Err(RunnerError::Unconfined {
+                gaps: "processes would run as root".to_owned(),
+            });
+        }
         let layout = Layout::make(data, settings.open_folder.as_deref(), run_as)?;
         let turns = Mutex::default();
         let inner = Inner {

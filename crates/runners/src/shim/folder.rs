@@ -6,6 +6,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::Arc;
 
+use nix::errno::Errno;
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use nix::unistd::{Gid, Uid};
 use tokio::sync::Notify;
@@ -54,15 +55,15 @@ pub(super) fn prepare_root(start: &Start) -> Result<(), String> {
     for file in &start.files {
         root.write(&file.path, file.content.bytes(), file.mode)
             .map_err(|error| match error.raw_os_error() {
-                Some(code) if code == nix::errno::Errno::EEXIST as i32 => {
+                Some(code) if code == Errno::EEXIST as i32 => {
                     format!(
                         "file {} is there already: a second file or a volume has this place",
                         file.path
                     )
                 }
-                Some(code) if code == nix::errno::Errno::ELOOP as i32 => {
+                Some(code) if code == Errno::ELOOP as i32 || code == Errno::ENOTDIR as i32 => {
                     format!(
-                        "file {} lies inside a volume, and nothing is written there",
+                        "file {} lies inside a volume or another file, and nothing is written there",
                         file.path
                     )
                 }

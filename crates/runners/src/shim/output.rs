@@ -146,7 +146,7 @@ impl Output {
 
     async fn read(&self, mut from: impl AsyncRead + Unpin, name: &str, stream: Stream) {
         // So much of a line is held that a secret which the cut would divide is still seen whole.
-        let most = LINE + self.masker.longest();
+        let most = LINE + self.masker.longest() + 1;
         let mut buffer = vec![0_u8; 16 << 10];
         let mut line: Vec<u8> = Vec::new();
         while let Ok(count) = from.read(&mut buffer).await {
