@@ -15,6 +15,7 @@
 mod control;
 mod family;
 mod folder;
+mod keeper;
 mod output;
 mod probe;
 mod spawn;
