@@ -142,8 +142,11 @@ fn place(problem: &Problem, node: &Node, key: Option<Span>, exists: bool, source
     if !exists || problem.on_key || node.span.is_empty() {
         return as_a_whole;
     }
+    // A map or list in brackets on one line, or an alias, can be marked itself; of any other the key says more.
+    let in_brackets =
+        source.slice(node.span).starts_with(['{', '[', '*']) && node.span.line == node.span.end_line;
     match &node.value {
-        NodeValue::Map(_) | NodeValue::List(_) if node.span.line != node.span.end_line => as_a_whole,
+        NodeValue::Map(_) | NodeValue::List(_) if !in_brackets => as_a_whole,
         NodeValue::Text(text) => problem
             .range
             .and_then(|range| inside::span_inside(source, node, text, range))

@@ -426,7 +426,7 @@ fn a_laugh_a_billion_times_over_costs_little() {
     let mut text = "a0: &a0 [lol, lol, lol, lol, lol, lol, lol, lol, lol]\n".to_owned();
     for level in 1..30 {
         let list = vec![format!("*a{}", level - 1); 9].join(", ");
-        text += &format!("a{level}: &a{level} [{list}]\n");
+        text = format!("{text}a{level}: &a{level} [{list}]\n");
     }
     let errors = refused(&text, Limits::default());
     assert_eq!(errors[0].message, "anchors and aliases repeat too much");

@@ -27,7 +27,7 @@ mod workload;
 
 pub use check::{check, check_structure};
 pub use overrides::{Override, OverrideError, apply_overrides, parse_property};
-pub use placeholder::{Mistake, Part, Range, Reference, Scan, scan};
+pub use placeholder::{Mistake, Part, Range, Reference, Scan, escape, scan};
 pub use request::{FileText, ResourceRequest, Template, WorkloadRequest, requests};
 pub use upgrade::{needs_upgrade, upgrade, upgrade_json};
 pub use workload::{

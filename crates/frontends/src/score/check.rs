@@ -290,7 +290,16 @@ fn unknown(name: &str, place: &Place<'_>, fields: &[Field]) -> Problem {
     if let Some(meant) = suggest(name, known.iter()) {
         return problem.help(format!("did you mean `{meant}`?"));
     }
-    match ELSEWHERE.iter().find(|(elsewhere, _)| *elsewhere == name) {
+    let names = ELSEWHERE.iter().map(|(elsewhere, _)| elsewhere);
+    let nearest = names
+        .clone()
+        .find(|elsewhere| **elsewhere == name)
+        .copied()
+        .or_else(|| suggest(name, names));
+    match ELSEWHERE
+        .iter()
+        .find(|(elsewhere, _)| Some(*elsewhere) == nearest)
+    {
         Some((_, here)) => problem.help(format!("in Score: {here}")),
         None => problem,
     }

@@ -360,7 +360,27 @@ pub(super) fn metadata_text(metadata: &Map<String, Value>, path: &[String]) -> R
             .and_then(|map| map.get(key))
             .ok_or_else(|| key.clone())?;
     }
-    Ok(value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+    Ok(value
+        .as_str()
+        .map_or_else(|| sorted(value).to_string(), str::to_owned))
+}
+
+/// The same value with the keys of its maps in order, so that equal metadata is equal text.
+fn sorted(value: &Value) -> Value {
+    match value {
+        Value::Object(map) => {
+            let sorted: BTreeMap<&String, Value> =
+                map.iter().map(|(key, value)| (key, sorted(value))).collect();
+            Value::Object(
+                sorted
+                    .into_iter()
+                    .map(|(key, value)| (key.clone(), value))
+                    .collect(),
+            )
+        }
+        Value::Array(items) => items.iter().map(sorted).collect(),
+        other => other.clone(),
+    }
 }
 
 fn service_port(port: ServicePort) -> Template {

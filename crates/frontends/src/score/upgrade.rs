@@ -10,7 +10,8 @@
 use podium_document::{Entry, Key, Node, NodeValue, Path, Problem, Style};
 use serde_json::Value;
 
-/// Brings a document to the present form and tells of each change, as a warning.
+/// Brings a document to the present form and tells of each change, as a warning whose path is one in the
+/// new form.
 pub fn upgrade(mut root: Node) -> (Node, Vec<Problem>) {
     let mut notes = Vec::new();
     for container in entries(&mut root, "containers") {
@@ -32,13 +33,13 @@ pub fn upgrade(mut root: Node) -> (Node, Vec<Problem>) {
                 if needed && join_lines(item) {
                     let message = "`content` as a list is an old form";
                     notes.push(
-                        Problem::warning(place, message)
+                        Problem::warning(place.with("content"), message)
                             .on_key()
                             .help("write a block after `|`"),
                     );
                 } else if !needed && rename_read_only(item) {
                     notes.push(
-                        Problem::warning(place, "`read_only` is an old name")
+                        Problem::warning(place.with("readOnly"), "`read_only` is an old name")
                             .on_key()
                             .help("write `readOnly`"),
                     );

@@ -78,7 +78,7 @@ fn files(container: &Value, place: &Place<'_>, names: &Names<'_>, findings: &mut
             {
                 let problem =
                     Problem::error(place.key("binaryContent").path(), "`binaryContent` is not base64");
-                findings.push(problem.label(error.to_string().to_lowercase()).help(
+                findings.push(problem.label(error.to_string().to_lowercase().trim_end_matches('.')).help(
                     "standard base64 with padding, as `base64 -w0 FILE` writes it; text belongs in `content`",
                 ));
             }
