@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 
@@ -256,6 +257,34 @@ fn exec_probes_run_in_the_container() {
     });
 }
 
+/// Starts a shim by hand with settings that are right, and returns what it answers.
+fn second_shim(folder: &Path, root: &Path) -> String {
+    let settings = serde_json::json!({
+        "v": 1, "id": "w", "root": root, "seal_key": "", "folders": [], "files": [], "masked": [],
+        "grace_ms": 100, "log_size": 10_000, "log_files": 1,
+        "cage": {"run_as": null, "grants": [], "executables": [], "hidden": [], "allow_unconfined": false},
+        "work": {"Workload": {
+            "digest": "other", "containers": [],
+            "backoff_first_ms": 1, "backoff_most_ms": 1, "backoff_reset_ms": 1,
+        }},
+    })
+    .to_string();
+    let mut shim = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["shim", "--dir"])
+        .arg(folder)
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut stdin = shim.stdin.take().unwrap();
+    stdin.write_all(&(settings.len() as u64).to_le_bytes()).unwrap();
+    stdin.write_all(settings.as_bytes()).unwrap();
+    drop(stdin);
+    let output = shim.wait_with_output().unwrap();
+    assert!(!output.status.success());
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
 fn one_shim_for_a_uid() {
     wait_for(async {
         let bench = bench();
@@ -274,15 +303,15 @@ fn one_shim_for_a_uid() {
             other.start_workload(&spec).await.unwrap(),
             WorkloadPresence::Differs
         );
-        // The shim itself refuses, whoever starts it.
-        let refused = std::process::Command::new(std::env::current_exe().unwrap())
-            .args(["shim", "--dir"])
-            .arg(bench.workload_folder("w"))
-            .stdin(std::process::Stdio::null())
-            .output()
-            .unwrap();
-        assert!(!refused.status.success());
-        assert!(String::from_utf8_lossy(&refused.stdout).contains("cannot read its settings"));
+        // The shim itself refuses, whoever starts it, and touches nothing of the first one's.
+        let root = bench.runner.workload_root("w");
+        std::fs::write(root.join("kept"), "").unwrap();
+        let answer = second_shim(&bench.workload_folder("w"), &root);
+        assert!(
+            answer.contains("\"held\":true") && answer.contains("another shim"),
+            "{answer}"
+        );
+        assert!(root.join("kept").exists());
         let first = until(&bench.runner, "w", |status| status.ready).await.containers[0].pid;
         bench.runner.replace_workload(&spec).await.unwrap();
         let status = until(&bench.runner, "w", |status| status.ready).await;
