@@ -13,8 +13,7 @@
 //! **Where Score's own tools differ from each other**, score-compose is followed: `before` names the containers that
 //! wait for this one.
 //!
-//! **Rejected.** Checking with the JSON schema itself: its messages name rules and not what to do, and a validator
-//! costs a hundred times more per document than these checks. Deserialising with serde: it stops at the first mistake.
+//! **Rejected.** Checking with the JSON schema itself: its messages name rules and not what to do. Deserialising with serde: it stops at the first mistake.
 
 mod check;
 mod overrides;
