@@ -18,17 +18,28 @@ const DEPTH: usize = 40;
 /// The structural schema of a Rust type, as serde reads it.
 pub fn from_rust<T: JsonSchema>() -> Value {
     let generator = SchemaSettings::draft2020_12().into_generator();
-    let root = generator.into_root_schema_for::<T>().to_value();
-    let definitions = root
+    structural(&generator.into_root_schema_for::<T>().to_value())
+}
+
+/// The structural form of a schema that `schemars` made, whichever dialect it was asked for.
+pub fn structural(source: &Value) -> Value {
+    let mut definitions = source
         .get("$defs")
         .and_then(Value::as_object)
         .cloned()
         .unwrap_or_default();
+    let components = source.pointer("/components/schemas").and_then(Value::as_object);
+    definitions.extend(
+        components
+            .into_iter()
+            .flatten()
+            .map(|(name, schema)| (name.clone(), schema.clone())),
+    );
     let mut writer = Writer {
         definitions,
         open: Vec::new(),
     };
-    Value::Object(writer.structural(&root))
+    Value::Object(writer.structural(source))
 }
 
 struct Writer {
@@ -62,7 +73,12 @@ impl Writer {
             None => map,
         };
         if map.get(ANY) == Some(&Value::Bool(true)) || map.get(INT_OR_STRING) == Some(&Value::Bool(true)) {
-            return map.clone();
+            result.insert(
+                if map.contains_key(ANY) { ANY } else { INT_OR_STRING }.to_owned(),
+                json!(true),
+            );
+            document(&mut result, map);
+            return result;
         }
         if let Some(constant) = map.get("const") {
             result.insert("type".to_owned(), json!(type_of(constant)));
@@ -75,7 +91,7 @@ impl Writer {
             Some(Value::Array(names)) => names.iter().filter_map(Value::as_str).collect(),
             _ => Vec::new(),
         };
-        let nullable = types.contains(&"null");
+        let nullable = types.contains(&"null") || map.get("nullable") == Some(&Value::Bool(true));
         let types: Vec<&str> = types.into_iter().filter(|name| *name != "null").collect();
         result = match types.as_slice() {
             [name] => self.typed(name, map),
@@ -92,7 +108,7 @@ impl Writer {
     }
 
     fn reference(&mut self, name: &str, beside: &Map<String, Value>) -> Map<String, Value> {
-        let key = name.trim_start_matches("#/$defs/").to_owned();
+        let key = definition_name(name).to_owned();
         let recursive = self.open.contains(&key) || self.open.len() >= DEPTH;
         let mut result = match self.definitions.get(&key).cloned() {
             Some(target) if !recursive => {
@@ -174,7 +190,7 @@ impl Writer {
     /// Variants of an enum, or an `Option`.
     fn alternatives(&mut self, alternatives: &[Value], beside: &Map<String, Value>) -> Map<String, Value> {
         let is_null = |schema: &Value| schema.get("type").and_then(Value::as_str) == Some("null");
-        let nullable = alternatives.iter().any(is_null);
+        let nullable = alternatives.iter().any(is_null) || beside.get("nullable") == Some(&Value::Bool(true));
         let real: Vec<Map<String, Value>> = alternatives
             .iter()
             .filter(|schema| !is_null(schema))
@@ -314,10 +330,7 @@ impl Writer {
         let mut result = map.clone();
         result.remove("allOf");
         for part in parts {
-            let target = part
-                .get("$ref")
-                .and_then(Value::as_str)
-                .map(|name| name.trim_start_matches("#/$defs/"));
+            let target = part.get("$ref").and_then(Value::as_str).map(definition_name);
             let part = target
                 .and_then(|name| self.definitions.get(name))
                 .unwrap_or(part)
@@ -341,6 +354,10 @@ impl Writer {
         }
         result
     }
+}
+
+fn definition_name(reference: &str) -> &str {
+    reference.rsplit('/').next().unwrap_or(reference)
 }
 
 fn any() -> Map<String, Value> {

@@ -26,7 +26,7 @@ mod shape;
 mod suggest;
 mod validate;
 
-pub use generate::from_rust;
+pub use generate::{from_rust, structural};
 pub use node::{ListType, Node, Schema, Type};
 pub use parse::{StructuralError, limits};
 pub use path::{Segment, render_path};
