@@ -16,6 +16,8 @@ pub(super) const OUTPUT_FILES: [&str; 3] = [
     "kratix/output/outputs.yaml",
     "kratix/output/outputs.env",
 ];
+/// The one of them that has lines `NAME=text`.
+const LINES_FILE: &str = OUTPUT_FILES[2];
 /// The list of secret outputs.
 pub(super) const SENSITIVE_FILE: &str = "kratix/metadata/sensitive.yaml";
 /// Bytes of one file of outputs.
@@ -113,7 +115,7 @@ fn outputs(operation: &Operation, outcome: &StepOutcome) -> Result<Map<String, J
         let Some(bytes) = file(outcome, path)? else {
             continue;
         };
-        let found = if path.ends_with(".env") {
+        let found = if path == LINES_FILE {
             lines(path, bytes)?
         } else {
             match document(operation, path, bytes)? {

@@ -364,13 +364,13 @@ fn file(place: &str, json: &Json, problems: &mut Problems) -> Option<File> {
     let binary = problems.text(&format!("{place}.binaryContent"), json.get("binaryContent"));
     let content = match (text, binary) {
         (Some(text), None) => Content::Text(text),
-        (None, Some(encoded)) => match STANDARD.decode(encoded.as_bytes()) {
-            Ok(bytes) => Content::Bytes(bytes),
-            Err(_) => {
+        (None, Some(encoded)) => {
+            let Ok(bytes) = STANDARD.decode(encoded.as_bytes()) else {
                 problems.add(&format!("{place}.binaryContent"), "is no standard base64");
                 return None;
-            }
-        },
+            };
+            Content::Bytes(bytes)
+        }
         (Some(_), Some(_)) => {
             problems.add(place, "has both `content` and `binaryContent`");
             return None;
