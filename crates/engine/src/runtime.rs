@@ -13,6 +13,7 @@ mod timers;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use futures::future::{AbortHandle, Abortable, BoxFuture};
 use futures::stream::FuturesUnordered;
@@ -141,6 +142,7 @@ impl Runtime {
         let mut worker = Worker {
             runtime: self,
             renew_at_ms: lease.expires_ms - LEASE_MILLISECONDS * 2 / 3,
+            lease_expires_ms: Arc::new(AtomicI64::new(lease.expires_ms)),
             lease,
             state,
             sequence: 0,
@@ -169,6 +171,8 @@ enum Happening {
     Aborted,
     /// The step was stopped, and had time to end.
     Stopped(Step),
+    /// The lease ran out before the effect began.
+    Late(Effect),
 }
 
 enum Event {
@@ -183,6 +187,8 @@ struct Worker<'a> {
     state: RunState,
     lease: Lease,
     renew_at_ms: i64,
+    /// The end of `lease`, for the steps that are about to begin.
+    lease_expires_ms: Arc<AtomicI64>,
     /// Place of the next journal row.
     sequence: u64,
     under_way: FuturesUnordered<BoxFuture<'static, Happening>>,
@@ -269,6 +275,11 @@ impl Worker<'_> {
                 self.feed_own(Input::StepEnded { step, outcome }).await
             }
             Happening::Aborted => Ok(()),
+            Happening::Late(effect) => {
+                self.prove_lease().await?;
+                self.perform(effect);
+                Ok(())
+            }
             Happening::Stopped(step) => {
                 let Some(abort) = self.steps.remove(&step.id) else {
                     return Ok(());
@@ -337,16 +348,14 @@ impl Worker<'_> {
                 self.under_way.push(prepare.boxed());
             }
             Effect::Execute(step) => {
-                self.watch_step(
-                    step.id.clone(),
-                    async move { executor.execute(&step).await }.boxed(),
-                );
+                let late = Effect::Execute(step.clone());
+                let id = step.id.clone();
+                self.watch_step(id, late, async move { executor.execute(&step).await }.boxed());
             }
             Effect::Recover(step) => {
-                self.watch_step(
-                    step.id.clone(),
-                    async move { executor.recover(&step).await }.boxed(),
-                );
+                let late = Effect::Recover(step.clone());
+                let id = step.id.clone();
+                self.watch_step(id, late, async move { executor.recover(&step).await }.boxed());
             }
             Effect::StopStep(step) => {
                 let (timers, clock) = (self.runtime.timers.clone(), self.runtime.clock.clone());
@@ -366,14 +375,20 @@ impl Worker<'_> {
         }
     }
 
-    fn watch_step(&mut self, step: StepId, end: BoxFuture<'static, StepOutcome>) {
+    /// Begins a step and waits for its end. Between commit and beginning the worker may have slept, so the lease is
+    /// looked at once more at the very moment.
+    fn watch_step(&mut self, id: StepId, late: Effect, end: BoxFuture<'static, StepOutcome>) {
         let (abort, registration) = AbortHandle::new_pair();
-        self.steps.insert(step.clone(), abort);
-        let end = Abortable::new(end, registration);
-        let happening = async move {
-            end.await
-                .map_or(Happening::Aborted, |outcome| Happening::Ended(step, outcome))
+        self.steps.insert(id.clone(), abort);
+        let (clock, expires_ms) = (self.runtime.clock.clone(), self.lease_expires_ms.clone());
+        let step = async move {
+            if clock.now_ms() >= expires_ms.load(Ordering::Relaxed) {
+                return Happening::Late(late);
+            }
+            Happening::Ended(id, end.await)
         };
-        self.under_way.push(happening.boxed());
+        let step = Abortable::new(step, registration);
+        self.under_way
+            .push(async move { step.await.unwrap_or(Happening::Aborted) }.boxed());
     }
 }

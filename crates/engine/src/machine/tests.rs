@@ -113,12 +113,12 @@ fn phase_of<'a>(state: &'a RunState, name: &str) -> &'a NodePhase {
     &state.node(name).unwrap().1.phase
 }
 
-fn prepares(effects: &[Effect]) -> Vec<&str> {
-    let prepare = |effect| match effect {
+fn prepares<'a>(effects: &'a [Effect]) -> Vec<&'a str> {
+    let name = |effect: &'a Effect| match effect {
         Effect::Prepare(name) => Some(name.as_str()),
         _ => None,
     };
-    effects.iter().filter_map(prepare).collect()
+    effects.iter().filter_map(name).collect()
 }
 
 use Operation::{Apply, Destroy};

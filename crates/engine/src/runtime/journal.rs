@@ -1,6 +1,7 @@
 //! The one place from which a run is written: its lease, its journal, and the objects that go with the records.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use podium_store::{
     CommitError, JournalEntry, JournalRow, Lease, LeaseCheck, Store, StoreError, Transaction,
@@ -129,7 +130,7 @@ impl Worker<'_> {
         Ok(())
     }
 
-    async fn rows(&self, from: u64) -> Result<Vec<JournalRow>, RuntimeError> {
+    async fn rows(&mut self, from: u64) -> Result<Vec<JournalRow>, RuntimeError> {
         let run = self.uid();
         let mut backoff = Backoff::new();
         loop {
@@ -149,6 +150,7 @@ impl Worker<'_> {
         #[cfg(feature = "mutations")]
         if self.unfenced() {
             self.renew_at_ms = i64::MAX;
+            self.lease_expires_ms.store(i64::MAX, Ordering::Relaxed);
             return Ok(());
         }
         let runtime = self.runtime;
@@ -160,6 +162,7 @@ impl Worker<'_> {
         match asked {
             Ok(Some(lease)) if lease.token == self.lease.token => {
                 self.renew_at_ms = now_ms + LEASE_MILLISECONDS / 3;
+                self.lease_expires_ms.store(lease.expires_ms, Ordering::Relaxed);
                 self.lease = lease;
                 Ok(())
             }
@@ -284,7 +287,7 @@ impl Worker<'_> {
     }
 
     async fn transaction(
-        &self,
+        &mut self,
         records: &[Record],
         after: &RunState,
         rows: &[JournalEntry],

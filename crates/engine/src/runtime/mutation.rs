@@ -32,7 +32,7 @@ impl Worker<'_> {
         self.runtime.mutation == Some(Mutation::NoFencing)
     }
 
-    pub(super) async fn effects_before_journal(&self, records: &[Record]) -> Vec<(Step, StepOutcome)> {
+    pub(super) async fn effects_before_journal(&mut self, records: &[Record]) -> Vec<(Step, StepOutcome)> {
         let mut early = Vec::new();
         if self.runtime.mutation == Some(Mutation::EffectBeforeJournal) {
             let effects = self.state.clone().advance(records);
