@@ -69,3 +69,35 @@ impl Metadata {
 pub(crate) fn tools_folder() -> Result<PathBuf> {
     Ok(Metadata::read()?.target()?.join("tools"))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::root;
+
+    /// Both example platforms may be applied to one server, so what they have in common must be the same.
+    #[test]
+    fn example_platforms_agree() {
+        let examples = root().expect("the project's root").join("examples");
+        let mut compared = 0;
+        for entry in fs::read_dir(examples.join("quickstart/platform")).expect("the quick start") {
+            let path = entry.expect("an entry").path();
+            let name = path.file_name().expect("a name");
+            let twin = examples.join("platform").join(name);
+            if name == "00-environments.yaml" || !twin.exists() {
+                continue;
+            }
+            let texts = [&path, &twin].map(|path| fs::read_to_string(path).expect("a document"));
+            assert_eq!(
+                texts[0],
+                texts[1],
+                "{} and {} differ",
+                path.display(),
+                twin.display()
+            );
+            compared += 1;
+        }
+        assert!(compared >= 4, "only {compared} documents are common");
+    }
+}
