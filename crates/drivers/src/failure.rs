@@ -59,9 +59,9 @@ pub(crate) fn of_step(
 
 /// A failure of the runner: the module's owner cannot help.
 pub(crate) fn of_runner(step: &str, error: &RunnerError) -> Outcome {
-    let retriable = matches!(
+    let retriable = !matches!(
         error,
-        RunnerError::Io { .. } | RunnerError::Held { .. } | RunnerError::ShimRefused { .. }
+        RunnerError::Invalid { .. } | RunnerError::Unconfined { .. } | RunnerError::Unknown { .. }
     );
     Outcome::Failed {
         step: step.to_owned(),

@@ -19,6 +19,7 @@ pub mod preview;
 pub mod runner;
 pub mod script;
 mod sensitive;
+mod stops;
 pub mod template;
 #[cfg(test)]
 mod testing;

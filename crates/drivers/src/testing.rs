@@ -64,6 +64,8 @@ pub(crate) struct FakeRunner {
     pub(crate) started: Mutex<Vec<WorkloadSpec>>,
     /// What is told of a workload, one after the other.
     pub(crate) statuses: Mutex<Vec<WorkloadStatus>>,
+    /// What the next step that is begun or awaited fails with.
+    pub(crate) error: Mutex<Option<RunnerError>>,
     /// Lines of the workload's log.
     pub(crate) log: Mutex<Vec<String>>,
 }
@@ -81,6 +83,9 @@ impl Runner for FakeRunner {
     }
 
     async fn run_step(&self, spec: StepSpec) -> Result<StepOutcome, RunnerError> {
+        if let Some(error) = self.error.lock().unwrap().take() {
+            return Err(error);
+        }
         let id = spec.id.clone();
         if let Some(outcome) = self.steps.lock().unwrap().get(&id) {
             return Ok(outcome.clone());
@@ -92,6 +97,9 @@ impl Runner for FakeRunner {
     }
 
     async fn await_step(&self, step: &str) -> Result<Option<StepOutcome>, RunnerError> {
+        if let Some(error) = self.error.lock().unwrap().take() {
+            return Err(error);
+        }
         Ok(self.steps.lock().unwrap().get(step).cloned())
     }
 

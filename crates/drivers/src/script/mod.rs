@@ -50,6 +50,7 @@ use crate::failure::{hopeless, of_runner, of_step, one_line, tail};
 use crate::interface::{Driver, Observation, Operation, Outcome};
 use crate::preview::fidelity;
 use crate::runner::Runner;
+use crate::stops::Stops;
 /// What a script is asked to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Action {
@@ -98,12 +99,16 @@ pub fn missing_tools<'a>(
 /// The driver.
 pub struct ScriptDriver {
     runner: Arc<dyn Runner>,
+    stops: Stops,
 }
 
 impl ScriptDriver {
     /// A driver whose steps execute on this runner.
     pub fn new(runner: Arc<dyn Runner>) -> Self {
-        Self { runner }
+        Self {
+            runner,
+            stops: Stops::default(),
+        }
     }
 
     /// Runs the steps; a step of the same id that runs or has ended is attached to.
@@ -111,12 +116,30 @@ impl ScriptDriver {
         let spec = root::prepare(operation, action, &*self.runner)
             .await
             .map_err(|what| hopeless(operation, action.as_str(), &what))?;
-        match self.runner.run_step(spec).await {
+        let stop = self.stops.listen(&operation.step);
+        // The runner stops a step that is being started once it has started, so this goes on beside the start.
+        let stopping = async {
+            stop.told().await;
+            self.stop_step(&operation.step).await;
+            std::future::pending().await
+        };
+        let ended = tokio::select! {
+            biased;
+            ended = self.runner.run_step(spec) => ended,
+            never = stopping => never,
+        };
+        match ended {
             Ok(outcome) => Ok(outcome),
             Err(error @ RunnerError::Invalid { .. }) => {
                 Err(hopeless(operation, action.as_str(), &one_line(&error)))
             }
-            Err(error) => Err(of_runner(action.as_str(), &error)),
+            Err(error) => Err(of_error(operation, action, &error)),
+        }
+    }
+
+    async fn stop_step(&self, step: &str) {
+        if let Err(error) = self.runner.stop_step(step).await {
+            tracing::warn!(step, error = one_line(&error), "a step could not be told to stop");
         }
     }
 
@@ -143,6 +166,26 @@ fn step_name(operation: &Operation, action: Action, command: &str) -> String {
         .and_then(|position| steps.get(position))
         .filter(|step| !step.name.is_empty())
         .map_or_else(|| command.to_owned(), |step| step.name.clone())
+}
+
+/// What a runner's error means: for one that came before anything ran, a failure; for any other, what the module says
+/// about steps whose end nobody knows.
+fn of_error(operation: &Operation, action: Action, error: &RunnerError) -> Outcome {
+    let may_have_run = matches!(
+        error,
+        RunnerError::Io { .. } | RunnerError::Protocol { .. } | RunnerError::Unsealed { .. }
+    );
+    if may_have_run && operation.content.recovery == Recovery::Indeterminate {
+        return Outcome::Indeterminate {
+            known: format!(
+                "the {} of module {} may have run, and its result cannot be had: {}",
+                action.as_str(),
+                operation.module.object_name(),
+                one_line(error)
+            ),
+        };
+    }
+    of_runner(action.as_str(), error)
 }
 
 /// What the end of the steps means.
@@ -248,7 +291,7 @@ impl Driver for ScriptDriver {
         let action = Action::of(is_destroy);
         let awaited = match self.runner.await_step(&operation.step).await {
             Ok(awaited) => awaited,
-            Err(error) => return of_runner(action.as_str(), &error),
+            Err(error) => return of_error(operation, action, &error),
         };
         match awaited {
             None => self.carry_out(operation, action).await,
@@ -263,8 +306,9 @@ impl Driver for ScriptDriver {
     }
 
     async fn stop(&self, step: &str) {
-        if let Err(error) = self.runner.stop_step(step).await {
-            tracing::warn!(step, error = one_line(&error), "a step could not be told to stop");
+        // Nobody listens to a step that was begun by an earlier server.
+        if !self.stops.tell(step) {
+            self.stop_step(step).await;
         }
     }
 

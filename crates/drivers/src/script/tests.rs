@@ -5,7 +5,7 @@ use podium_model::kinds::{DriverKind, Recovery};
 use podium_model::secret::{Revealed, Secret};
 use podium_runners::archive::{Archive, Entry};
 use podium_runners::{
-    Exit, FileContent, LogVisibility, ResultContent, StepEnd, StepOutcome, StepSpec, Value,
+    Exit, FileContent, LogVisibility, ResultContent, RunnerError, StepEnd, StepOutcome, StepSpec, Value,
 };
 use serde_json::{Value as Json, json};
 
@@ -53,8 +53,7 @@ async fn begun(operation: &Operation) -> StepSpec {
     let (runner, driver) = bench(ended(StepEnd::Succeeded));
     let outcome = driver.apply(operation).await;
     assert!(matches!(outcome, Outcome::Applied { .. }), "{outcome:?}");
-    let spec = runner.begun.lock().unwrap().pop().unwrap();
-    spec
+    runner.begun.lock().unwrap().pop().unwrap()
 }
 
 async fn outcome_of(operation: &Operation, next: StepOutcome) -> Outcome {
@@ -511,6 +510,40 @@ async fn recovery_takes_what_is_there_and_repeats_only_what_may_be() {
         Outcome::Destroyed
     ));
     assert_eq!(begun(&runner), 1);
+}
+
+#[tokio::test]
+async fn a_result_that_cannot_be_had_is_judged_by_what_the_module_says() {
+    let mut operation = operation();
+    let unreadable = || RunnerError::Unsealed {
+        id: "run-1.db-1.apply.1".into(),
+    };
+    let (runner, driver) = bench(ended(StepEnd::Succeeded));
+    *runner.error.lock().unwrap() = Some(unreadable());
+    let outcome = driver.apply(&operation).await;
+    assert!(
+        matches!(outcome, Outcome::Failed { retriable: true, .. }),
+        "{outcome:?}"
+    );
+    Arc::make_mut(&mut operation.content).recovery = Recovery::Indeterminate;
+    for recovered in [false, true] {
+        *runner.error.lock().unwrap() = Some(unreadable());
+        let outcome = if recovered {
+            driver.recover(&operation, false).await
+        } else {
+            driver.apply(&operation).await
+        };
+        assert!(matches!(outcome, Outcome::Indeterminate { .. }), "{outcome:?}");
+    }
+    let unconfined = RunnerError::Unconfined {
+        gaps: "no Landlock".into(),
+    };
+    *runner.error.lock().unwrap() = Some(unconfined);
+    let outcome = driver.apply(&operation).await;
+    assert!(
+        matches!(outcome, Outcome::Failed { retriable: false, .. }),
+        "nothing ran: {outcome:?}"
+    );
 }
 
 #[tokio::test]

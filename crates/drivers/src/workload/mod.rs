@@ -24,6 +24,7 @@
 //!
 //! Raw outputs: `name`, `host`, `ports` (by name) and `urls` (one for each TCP port).
 
+mod advice;
 mod document;
 mod progress;
 mod specification;
@@ -38,13 +39,13 @@ use podium_model::plan::Fidelity;
 use podium_model::secret::Revealed;
 use podium_runners::{RunnerError, WorkloadStatus};
 use serde_json::{Map, Value as Json, json};
-use tokio::sync::Notify;
 
 use crate::failure::{TAIL_LINES, hopeless, of_runner, of_step, one_line, tail};
 use crate::interface::{Driver, Observation, Operation, Outcome};
 use crate::preview::fidelity;
 use crate::runner::Runner;
-pub use document::{refusals, warnings};
+use crate::stops::{Listening, Stops};
+pub use advice::{refusals, warnings};
 use progress::{Progress, progress};
 pub use specification::DigestKey;
 
@@ -61,8 +62,7 @@ const START: &str = "start";
 pub struct WorkloadDriver {
     runner: Arc<dyn Runner>,
     key: DigestKey,
-    /// Who waits for a workload to become ready, by step.
-    waiting: Mutex<BTreeMap<String, Arc<Notify>>>,
+    stops: Stops,
 }
 
 /// How waiting ended.
@@ -85,14 +85,18 @@ impl WorkloadDriver {
         Self {
             runner,
             key,
-            waiting: Mutex::default(),
+            stops: Stops::default(),
         }
     }
 
     /// Waits until the workload runs as specified and is ready.
-    async fn wait(&self, operation: &Operation, digest: &str, deadline: Duration) -> Waited {
-        let stop = Arc::new(Notify::new());
-        let listed = Listed::new(self, &operation.step, Arc::clone(&stop));
+    async fn wait(
+        &self,
+        operation: &Operation,
+        digest: &str,
+        deadline: Duration,
+        stop: &Listening<'_>,
+    ) -> Waited {
         let seen = Mutex::new(None);
         let uid = &operation.resource.uid;
         let ready = async {
@@ -117,15 +121,13 @@ impl WorkloadDriver {
                 }
             }
         };
-        let waited = tokio::select! {
+        tokio::select! {
             waited = ready => waited,
-            () = stop.notified() => Waited::Stopped,
+            () = stop.told() => Waited::Stopped,
             () = tokio::time::sleep(deadline) => {
                 Waited::TooLate(seen.lock().unwrap_or_else(PoisonError::into_inner).take())
             }
-        };
-        drop(listed);
-        waited
+        }
     }
 
     async fn fail(&self, operation: &Operation, part: &str, what: &str) -> Outcome {
@@ -144,27 +146,6 @@ impl WorkloadDriver {
             false,
             None,
         )
-    }
-}
-
-/// An entry in the list of who waits, for as long as it lives: also when the waiting is given up from outside.
-struct Listed<'a> {
-    driver: &'a WorkloadDriver,
-    step: &'a str,
-}
-
-impl<'a> Listed<'a> {
-    fn new(driver: &'a WorkloadDriver, step: &'a str, stop: Arc<Notify>) -> Self {
-        let mut waiting = driver.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        waiting.insert(step.to_owned(), stop);
-        Self { driver, step }
-    }
-}
-
-impl Drop for Listed<'_> {
-    fn drop(&mut self) {
-        let mut waiting = self.driver.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        waiting.remove(self.step);
     }
 }
 
@@ -196,6 +177,7 @@ impl Driver for WorkloadDriver {
     }
 
     async fn apply(&self, operation: &Operation) -> Outcome {
+        let stop = self.stops.listen(&operation.step);
         let document = match document::read(operation.inputs.expose(), &operation.ports) {
             Ok(document) => document,
             Err(problems) => return hopeless(operation, START, &problems.join("; ")),
@@ -213,7 +195,7 @@ impl Driver for WorkloadDriver {
             Err(error) => return of_runner(START, &error),
         }
         let deadline = document.progress_deadline.unwrap_or(DEFAULT_DEADLINE);
-        match self.wait(operation, &digest, deadline).await {
+        match self.wait(operation, &digest, deadline, &stop).await {
             Waited::Ready => Outcome::Applied {
                 outputs: Revealed::new(outputs(&document.name, &document.ports), Vec::new()),
                 sensitive: Vec::new(),
@@ -292,10 +274,7 @@ impl Driver for WorkloadDriver {
     }
 
     async fn stop(&self, step: &str) {
-        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(stop) = waiting.get(step) {
-            stop.notify_one();
-        }
+        self.stops.tell(step);
     }
 
     async fn forget(&self, _step: &str) {}

@@ -160,12 +160,12 @@ fn state_and_former_outputs_are_there_the_next_time() {
     assert_eq!(first.outputs.expose(), &json!({"count": "0"}));
     operation.step = "apply-2".into();
     operation.state.clone_from(&first.state);
-    operation.previous = previous(&first);
+    operation.previous = Some(previous(&first));
     let second = made(wait_for(bench.script().apply(&operation)));
     assert_eq!(second.outputs.expose(), &json!({"count": "1"}));
     operation.step = "destroy-3".into();
     operation.state.clone_from(&second.state);
-    operation.previous = previous(&second);
+    operation.previous = Some(previous(&second));
     let outcome = wait_for(bench.script().destroy(&operation));
     assert!(matches!(outcome, Outcome::Destroyed), "{outcome:?}");
 }

@@ -152,9 +152,9 @@ pub(crate) fn failure(outcome: Outcome) -> (String, String, String) {
     }
 }
 
-pub(crate) fn previous(made: &Made) -> Option<Previous> {
-    Some(Previous {
+pub(crate) fn previous(made: &Made) -> Previous {
+    Previous {
         inputs: Revealed::default(),
         outputs: made.outputs.clone(),
-    })
+    }
 }
