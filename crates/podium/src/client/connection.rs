@@ -204,7 +204,10 @@ impl Client {
             let inside = inner
                 .downcast_ref::<std::io::Error>()
                 .and_then(std::io::Error::get_ref);
-            if inside.is_some_and(|inside| inside.is::<rustls::Error>()) {
+            if inside
+                .and_then(|inside| inside.downcast_ref::<rustls::Error>())
+                .is_some()
+            {
                 return ClientError::Unverified {
                     address,
                     source: error,

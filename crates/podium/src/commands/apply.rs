@@ -13,6 +13,7 @@ use serde_json::Value as Json;
 use crate::cli::Context;
 use crate::client::target::{Selection, Target};
 use crate::client::{Client, ClientError, kinds};
+use crate::documents::bundle::LocalSource;
 use crate::documents::manifest::{Manifest, load};
 use crate::documents::{merge, problems};
 use crate::render::failure::findings;
@@ -68,7 +69,7 @@ pub(crate) async fn apply(
     let mut loaded = load(files)?;
     if !loaded.warnings.is_empty() {
         let sources: Vec<_> = loaded
-            .manifests
+            .objects
             .iter()
             .map(|manifest| manifest.document.source())
             .collect();
@@ -81,16 +82,16 @@ pub(crate) async fn apply(
             file.display()
         ));
     }
-    if loaded.manifests.is_empty() {
+    if loaded.objects.is_empty() {
         bail!("there is nothing to apply");
     }
-    for manifest in &loaded.manifests {
+    for manifest in &loaded.objects {
         namespace_of(manifest, default)?;
     }
     // Folders are packed before the first object is sent, since they too may be wrong.
     let mut bundles = Vec::new();
-    for manifest in &loaded.manifests {
-        let packed = manifest.source.as_ref().map(|source| source.pack()).transpose();
+    for manifest in &loaded.objects {
+        let packed = manifest.source.as_ref().map(LocalSource::pack).transpose();
         bundles.push(packed.with_context(|| {
             format!(
                 "{}: the source of module `{}` cannot be uploaded; nothing was changed",
@@ -99,8 +100,8 @@ pub(crate) async fn apply(
             )
         })?);
     }
-    let total = loaded.manifests.len();
-    for (done, (manifest, bundle)) in loaded.manifests.iter_mut().zip(bundles).enumerate() {
+    let total = loaded.objects.len();
+    for (done, (manifest, bundle)) in loaded.objects.iter_mut().zip(bundles).enumerate() {
         if let Some(bundle) = bundle {
             let digest = client.upload(bundle).await?;
             manifest.set_bundle(&digest);

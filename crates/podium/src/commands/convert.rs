@@ -80,11 +80,11 @@ pub(crate) async fn run(args: &ConvertArgs, context: &Context<'_>) -> Result<Exi
                     let digest = client.upload(content).await?;
                     files.insert(source, serde_json::to_value(UploadedFile { digest })?);
                 }
-                spec_with(document.document.root().to_json(), &document.overrides, files)
+                spec_with(&document.document.root().to_json(), &document.overrides, files)
             }
             None => inlined(document, &contents),
         };
-        objects.push(object(&document.name, namespace.as_deref(), spec));
+        objects.push(object(&document.name, namespace.as_deref(), &spec));
     }
     let text = match args.format {
         ObjectFormat::Yaml => {
@@ -110,7 +110,7 @@ fn namespace(context: &Context<'_>) -> Option<String> {
     }
 }
 
-fn object(name: &str, namespace: Option<&str>, spec: Json) -> Json {
+fn object(name: &str, namespace: Option<&str>, spec: &Json) -> Json {
     let mut metadata = Map::new();
     metadata.insert("name".to_owned(), json!(name));
     if let Some(namespace) = namespace {
@@ -119,7 +119,7 @@ fn object(name: &str, namespace: Option<&str>, spec: Json) -> Json {
     json!({"apiVersion": api_version(), "kind": "Workload", "metadata": metadata, "spec": spec})
 }
 
-fn spec_with(score: Json, overrides: &[Json], files: Map<String, Json>) -> Json {
+fn spec_with(score: &Json, overrides: &[Json], files: Map<String, Json>) -> Json {
     let mut spec = json!({"score": score});
     if !overrides.is_empty() {
         spec["overrides"] = json!(overrides);
@@ -164,7 +164,7 @@ fn inlined(document: &ScoreDocument, contents: &Contents) -> Json {
     if last.as_object().is_some_and(|last| !last.is_empty()) {
         overrides.push(last);
     }
-    spec_with(score, &overrides, Map::new())
+    spec_with(&score, &overrides, Map::new())
 }
 
 #[cfg(test)]
@@ -192,7 +192,7 @@ mod tests {
         );
         assert_eq!(files["/logo"], json!({"noExpand": true, "binaryContent": "//4="}));
         assert_eq!(
-            object("notes", Some("demo-dev"), spec)["metadata"],
+            object("notes", Some("demo-dev"), &spec)["metadata"],
             json!({"name": "notes", "namespace": "demo-dev"})
         );
     }

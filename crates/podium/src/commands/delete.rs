@@ -79,7 +79,7 @@ async fn victims(args: &DeleteArgs, context: &Context<'_>, client: &Client) -> R
         let loaded = manifest::load(&args.files)?;
         let mut victims = Vec::new();
         // What names others goes before what is named.
-        for one in loaded.manifests.into_iter().rev() {
+        for one in loaded.objects.into_iter().rev() {
             let namespace = match one.namespace {
                 Some(namespace) => Some(namespace),
                 None => get::namespace(context, client, &one.kind, false).await?,
@@ -201,26 +201,24 @@ async fn delete(args: &DeleteArgs, context: &Context<'_>, client: &Client, victi
             }
         }
     };
-    match tokio::time::timeout(args.wait.timeout, gone).await {
-        Ok(done) => done?,
-        Err(_) => {
-            let waits = client
-                .find::<Json>(&path)
-                .await?
-                .and_then(|object| {
-                    object
-                        .pointer("/status/conditions/0/message")
-                        .and_then(Json::as_str)
-                        .map(harmless)
-                })
-                .unwrap_or_default();
-            bail!(
-                "{shown} is not gone yet, and the time of --timeout is up; its deletion goes on by itself: {waits}\nlook at it: podium describe {} {}",
-                victim.kind.singular,
-                victim.name
-            );
-        }
-    }
+    let Ok(done) = tokio::time::timeout(args.wait.timeout, gone).await else {
+        let waits = client
+            .find::<Json>(&path)
+            .await?
+            .and_then(|object| {
+                object
+                    .pointer("/status/conditions/0/message")
+                    .and_then(Json::as_str)
+                    .map(harmless)
+            })
+            .unwrap_or_default();
+        bail!(
+            "{shown} is not gone yet, and the time of --timeout is up; its deletion goes on by itself: {waits}\nlook at it: podium describe {} {}",
+            victim.kind.singular,
+            victim.name
+        );
+    };
+    done?;
     terminal.data(&format!("{shown} deleted"))?;
     Ok(())
 }

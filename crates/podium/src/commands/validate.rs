@@ -38,7 +38,7 @@ pub(crate) fn run(args: &ValidateArgs, terminal: &Terminal) -> Result<ExitCode> 
                 }
                 for document in parsed.documents {
                     if is_score(&document) {
-                        let (prepared, findings) = prepare(&input, document, &[]);
+                        let (prepared, findings) = prepare(&input, &document, &[]);
                         described.extend(prepared.map(|one| format!("Score file of workload {}", one.name)));
                         found.extend(findings);
                     } else {

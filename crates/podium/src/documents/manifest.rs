@@ -10,7 +10,7 @@ use podium_model::kinds::{
     ENVIRONMENT_TYPES, ENVIRONMENTS, GROUP, KindDefinition, MODULE_RULES, MODULES, PROJECTS, RESOURCE_TYPES,
     RUNNERS, WORKLOADS, Writes, api_version, definitions,
 };
-use podium_schema::{Schema, Segment, ViolationKind};
+use podium_schema::{Schema, Segment, ViolationKind, structural};
 use serde_json::{Map, Value as Json, json};
 
 use super::bundle::LocalSource;
@@ -73,7 +73,7 @@ impl Manifest {
 #[derive(Debug, Default)]
 pub(crate) struct Manifests {
     /// The objects.
-    pub(crate) manifests: Vec<Manifest>,
+    pub(crate) objects: Vec<Manifest>,
     /// Score files found in folders, which `apply` leaves alone.
     pub(crate) score_files: Vec<PathBuf>,
     /// Findings that refuse nothing.
@@ -92,7 +92,7 @@ impl Checker {
         let kinds = definitions();
         let schemas = kinds
             .iter()
-            .filter_map(|kind| Some((kind.plural, Schema::parse(&kind.schema).ok()?)))
+            .filter_map(|kind| Some((kind.plural, Schema::parse(&structural(&kind.schema)).ok()?)))
             .collect();
         Self { kinds, schemas }
     }
@@ -355,11 +355,19 @@ fn local_source(
     Some(local)
 }
 
+/// What one file held.
+struct ReadFile {
+    input: Input,
+    manifests: Vec<Manifest>,
+    findings: Vec<Diagnostic>,
+    source: Option<Source>,
+}
+
 /// Reads documents of files and folders; all that is wrong with any of them is told at once. Files beneath a folder
 /// that a Module uploads as its source belong to the module and are no documents, unless they are named themselves.
 pub(crate) fn load(paths: &[PathBuf]) -> Result<Manifests> {
     let checker = Checker::new();
-    let mut each: Vec<(Input, Vec<Manifest>, Vec<Diagnostic>, Option<Source>)> = Vec::new();
+    let mut each: Vec<ReadFile> = Vec::new();
     let mut loaded = Manifests::default();
     for input in inputs(paths)? {
         let (mut manifests, mut findings) = (Vec::new(), Vec::new());
@@ -394,11 +402,16 @@ pub(crate) fn load(paths: &[PathBuf]) -> Result<Manifests> {
                 source_of(&input.path)
             }
         };
-        each.push((input, manifests, findings, source));
+        each.push(ReadFile {
+            input,
+            manifests,
+            findings,
+            source,
+        });
     }
     let folders: Vec<PathBuf> = each
         .iter()
-        .flat_map(|(input, manifests, ..)| {
+        .flat_map(|ReadFile { input, manifests, .. }| {
             let own = std::fs::canonicalize(input.folder()).unwrap_or_default();
             let sources = manifests.iter().filter_map(|manifest| manifest.source.as_ref());
             // A module described inside its own folder does not hide its own description.
@@ -411,23 +424,23 @@ pub(crate) fn load(paths: &[PathBuf]) -> Result<Manifests> {
     let belongs_to_module = |path: &std::path::Path| {
         std::fs::canonicalize(path).is_ok_and(|path| folders.iter().any(|folder| path.starts_with(folder)))
     };
-    each.retain(|(input, ..)| !(input.found && belongs_to_module(&input.path)));
+    each.retain(|ReadFile { input, .. }| !(input.found && belongs_to_module(&input.path)));
     loaded.score_files.retain(|path| !belongs_to_module(path));
 
     let mut findings = Vec::new();
     let mut sources = Vec::new();
-    for (_, manifests, found, source) in each {
-        loaded.manifests.extend(manifests);
-        findings.extend(found);
-        sources.extend(source);
+    for file in each {
+        loaded.objects.extend(file.manifests);
+        findings.extend(file.findings);
+        sources.extend(file.source);
     }
-    findings.extend(twice(&loaded.manifests));
+    findings.extend(twice(&loaded.objects));
     let (errors, warnings): (Vec<_>, Vec<_>) = findings.into_iter().partition(Diagnostic::is_error);
     loaded.warnings = warnings;
     if !errors.is_empty() {
         return Err(Refusal::new(&errors, &sources.iter().collect::<Vec<_>>()).into());
     }
-    loaded.manifests.sort_by_key(Manifest::rank);
+    loaded.objects.sort_by_key(Manifest::rank);
     Ok(loaded)
 }
 
@@ -489,13 +502,13 @@ mod tests {
         ]);
         let loaded = load(&[folder.path().to_owned()]).unwrap();
         let names: Vec<_> = loaded
-            .manifests
+            .objects
             .iter()
             .map(|manifest| manifest.name.as_str())
             .collect();
         assert_eq!(names, ["shop", "db", "any"]);
         assert_eq!(loaded.score_files.len(), 1);
-        let module = &loaded.manifests[1];
+        let module = &loaded.objects[1];
         assert_eq!(
             module.source.as_ref().unwrap().root,
             folder.path().join("modules/db")

@@ -129,13 +129,13 @@ mod tests {
         object
     }
 
-    fn document(spec: Json) -> Json {
+    fn document(spec: &Json) -> Json {
         json!({"apiVersion": "podium.dev/v1alpha1", "kind": "Module", "metadata": {"name": "db"}, "spec": spec})
     }
 
     #[test]
     fn the_same_document_changes_nothing() {
-        let wanted = document(json!({"type": "postgres", "tools": ["psql"]}));
+        let wanted = document(&json!({"type": "postgres", "tools": ["psql"]}));
         let live = live(&wanted, "7", |live| live["spec"]["runner"] = json!("process"));
         assert_eq!(
             patch(&live, &wanted),
@@ -147,11 +147,11 @@ mod tests {
     #[test]
     fn what_the_document_dropped_goes_and_what_others_set_stays() {
         let before = document(
-            json!({"type": "postgres", "owner": "me", "retry": {"attempts": 3, "backoffSeconds": 1}}),
+            &json!({"type": "postgres", "owner": "me", "retry": {"attempts": 3, "backoffSeconds": 1}}),
         );
-        let wanted = document(json!({"type": "postgres", "retry": {"attempts": 5}}));
+        let wanted = document(&json!({"type": "postgres", "retry": {"attempts": 5}}));
         let live = live(&before, "7", |live| {
-            live["spec"]["description"] = json!("set by another")
+            live["spec"]["description"] = json!("set by another");
         });
         let patch = patch(&live, &wanted).unwrap();
         assert_eq!(
@@ -167,7 +167,7 @@ mod tests {
 
     #[test]
     fn an_object_that_was_never_applied_is_taken_over() {
-        let wanted = document(json!({"type": "postgres"}));
+        let wanted = document(&json!({"type": "postgres"}));
         let live = json!({"metadata": {"name": "db", "resourceVersion": "1"}, "spec": {"type": "postgres", "owner": "x"}});
         let patch = patch(&live, &wanted).unwrap();
         assert!(

@@ -186,7 +186,7 @@ pub(crate) fn load(paths: &[PathBuf], changes: &OverrideArgs) -> Result<ScoreDoc
                 }
                 sources.push((*parsed.source).clone());
                 for document in parsed.documents {
-                    let (document, findings) = prepare(input, document, &overrides);
+                    let (document, findings) = prepare(input, &document, &overrides);
                     let (wrong, warnings): (Vec<_>, Vec<_>) =
                         findings.into_iter().partition(Diagnostic::is_error);
                     errors.extend(wrong);
@@ -226,10 +226,10 @@ pub(crate) fn load(paths: &[PathBuf], changes: &OverrideArgs) -> Result<ScoreDoc
 /// One document: upgraded, overridden, checked.
 pub(crate) fn prepare(
     input: &Input,
-    document: Document,
+    document: &Document,
     overrides: &[Override],
 ) -> (Option<ScoreDocument>, Vec<Diagnostic>) {
-    if let Some(diagnostic) = not_score(&document, input) {
+    if let Some(diagnostic) = not_score(document, input) {
         return (None, vec![diagnostic]);
     }
     let (root, notes) = score::upgrade(document.root().clone());

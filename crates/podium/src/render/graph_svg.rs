@@ -65,9 +65,9 @@ pub(crate) fn render(graph: &GraphResponse) -> String {
     let height = 2 * MARGIN + TITLE + layout.height.max(BOX_HEIGHT);
     let mut svg = String::new();
     // Writing to a string cannot fail.
-    let _ = write!(
+    let _ = writeln!(
         svg,
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\" role=\"img\" font-family=\"ui-sans-serif, system-ui, sans-serif\" font-size=\"13\">\n"
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {width} {height}\" role=\"img\" font-family=\"ui-sans-serif, system-ui, sans-serif\" font-size=\"13\">"
     );
     let title = format!(
         "{}/{}, release {}",

@@ -12,9 +12,20 @@ use super::text::{Paint, between, harmless, phase_sign, phase_word};
 /// Up to so many lines are all shown; above, what is well is counted once something is not.
 const SHOWN: usize = 12;
 
+/// What a person has to look at first.
+fn urgency(phase: Phase) -> u8 {
+    match phase {
+        Phase::Failed => 0,
+        Phase::Degraded => 1,
+        Phase::Waiting => 2,
+        Phase::Applying | Phase::Deleting => 3,
+        Phase::Ready => 4,
+    }
+}
+
 struct Row {
     phase: Phase,
-    cells: [String; 6],
+    cells: [String; 5],
 }
 
 /// The environment; `all` shows also what is well, however much it is.
@@ -71,6 +82,8 @@ pub(crate) fn render(overview: &Overview, now: Timestamp, all: bool, paint: Pain
         );
         return text;
     }
+    // What is worst comes first; within it the order of the answer stays.
+    rows.sort_by_key(|row| urgency(row.phase));
     let troubled = rows.iter().filter(|row| row.phase != Phase::Ready).count();
     let well = rows.len() - troubled;
     let collapsed = !all && troubled > 0 && rows.len() > SHOWN;
@@ -171,7 +184,6 @@ fn resource_row(resource: &ResourceView, now: Timestamp, paint: Paint) -> Row {
             harmless(&resource.module),
             message(resource.phase, &resource.message, resource.since, now),
             String::new(),
-            String::new(),
         ],
     }
 }
@@ -184,19 +196,20 @@ fn workload_row(overview: &Overview, workload: &WorkloadView, now: Timestamp, pa
         )),
         _ => String::new(),
     };
+    let mut said = message(workload.phase, &workload.message, workload.since, now);
+    for url in &workload.urls {
+        if !said.is_empty() {
+            said.push(' ');
+        }
+        said.push_str(&harmless(url));
+    }
     Row {
         phase: workload.phase,
         cells: [
             named(workload.phase, &workload.name, paint),
             "workload".to_owned(),
             harmless(&workload.module),
-            message(workload.phase, &workload.message, workload.since, now),
-            workload
-                .urls
-                .iter()
-                .map(|url| harmless(url))
-                .collect::<Vec<_>>()
-                .join(" "),
+            said,
             hint,
         ],
     }

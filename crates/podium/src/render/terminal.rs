@@ -16,7 +16,7 @@ pub(crate) struct OutputError {
 }
 
 /// Standard input, output and error of this process.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "four facts about three streams that do not depend on each other"
