@@ -117,13 +117,17 @@ async fn connection(
     let patience = api.inner.limits.header_time;
     // Answers are small and written whole: waiting to fill packets only delays them.
     let _ = stream.set_nodelay(true);
-    let stream = match tokio::time::timeout(patience, acceptor.accept(stream)).await {
-        Ok(Ok(stream)) => stream,
-        Ok(Err(error)) => {
-            tracing::debug!(%error, "a TLS handshake failed");
-            return;
-        }
-        Err(_) => return,
+    let handshake = tokio::time::timeout(patience, acceptor.accept(stream));
+    let stream = tokio::select! {
+        shaken = handshake => match shaken {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(error)) => {
+                tracing::debug!(%error, "a TLS handshake failed");
+                return;
+            }
+            Err(_) => return,
+        },
+        () = stopped(&mut stopping) => return,
     };
     let service = service_fn(move |request: http::Request<Incoming>| {
         let api = api.clone();

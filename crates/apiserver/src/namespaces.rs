@@ -57,13 +57,7 @@ pub(crate) fn view(environment: &Value) -> Value {
         "Active"
     };
     let mut shown = serde_json::Map::new();
-    for field in [
-        "name",
-        "uid",
-        "creationTimestamp",
-        "deletionTimestamp",
-        "deletionGracePeriodSeconds",
-    ] {
+    for field in ["name", "uid", "creationTimestamp", "deletionTimestamp"] {
         if let Some(value) = environment["metadata"].get(field) {
             shown.insert(field.to_owned(), value.clone());
         }

@@ -77,7 +77,14 @@ impl OpenApi {
                     )
                 })
                 .collect();
-            return Some(Ok(respond::json(200, &json!({"paths": paths}))));
+            // Plain text by name, as kube-apiserver sends it.
+            let index = json!({"paths": paths}).to_string();
+            return Some(Ok(respond::body(
+                200,
+                "text/plain; charset=utf-8",
+                "no-cache, private",
+                Body::from(index),
+            )));
         }
         let name = rest.strip_prefix('/')?;
         let (content, tag) = self.documents().get(name)?;
@@ -297,7 +304,7 @@ fn list_parameters() -> Vec<Value> {
     ]
 }
 
-fn json_content(schema: Value) -> Value {
+fn json_content(schema: &Value) -> Value {
     json!({"application/json": {"schema": schema}})
 }
 
@@ -317,7 +324,7 @@ impl Operation<'_> {
             let description = if code == "201" { "Created" } else { "OK" };
             let mut answer = json!({"description": description});
             answer["content"] = match schema {
-                Some(schema) => json_content(schema),
+                Some(schema) => json_content(&schema),
                 None => json!({"text/plain": {"schema": {"type": "string"}}}),
             };
             responses.insert(code.to_owned(), answer);
@@ -407,7 +414,7 @@ fn add_paths(kind: &ServedKind, paths: &mut Map<String, Value>, schemas: &mut Ma
     );
     on_item.insert("get".to_owned(), get.write(&id(kind, "read", "")));
     if kind.is_writable() {
-        let whole = || Some(json_content(own.clone()));
+        let whole = || Some(json_content(&own));
         let answers = |codes: &[&'static str]| {
             codes
                 .iter()
@@ -425,7 +432,10 @@ fn add_paths(kind: &ServedKind, paths: &mut Map<String, Value>, schemas: &mut Ma
         );
         on_collection.insert(
             "delete".to_owned(),
-            clear.write(&id(kind, "deleteCollection", "")),
+            clear.write(&id(kind, "delete", "").replace(
+                &capital(kind.definition.version),
+                &format!("{}Collection", capital(kind.definition.version)),
+            )),
         );
         let put = operation(
             "put",
@@ -457,7 +467,7 @@ fn add_paths(kind: &ServedKind, paths: &mut Map<String, Value>, schemas: &mut Ma
                 "Accepted; what belongs to an object is removed through a plan.",
             ),
         ];
-        let body = Some(json_content(reference(DELETE_OPTIONS)));
+        let body = Some(json_content(&reference(DELETE_OPTIONS)));
         let delete = operation(
             "delete",
             "delete the specified",
@@ -517,7 +527,7 @@ fn add_subresources(
                 .iter()
                 .map(|(name, meaning)| parameter(name, "string", meaning))
                 .collect(),
-            body: request.map(json_content),
+            body: request.as_ref().map(json_content),
             answers: vec![("200", response.clone()), ("201", response)]
                 .into_iter()
                 .take(if post { 2 } else { 1 })

@@ -110,22 +110,22 @@ pub(crate) fn resource_path(path: &str) -> Option<ResourcePath> {
     let tail = match rest.as_slice() {
         // `namespaces/NAME` and its own subresources are about the namespace itself.
         ["namespaces", namespace, plural, tail @ ..] if !is_namespace_subresource(plural, tail) => {
-            found.namespace = (*namespace).to_owned();
-            found.plural = (*plural).to_owned();
+            (*namespace).clone_into(&mut found.namespace);
+            (*plural).clone_into(&mut found.plural);
             tail
         }
         [plural, tail @ ..] => {
-            found.plural = (*plural).to_owned();
+            (*plural).clone_into(&mut found.plural);
             tail
         }
         [] => return None,
     };
     match tail {
         [] => {}
-        [name] => found.name = (*name).to_owned(),
+        [name] => (*name).clone_into(&mut found.name),
         [name, subresource] => {
-            found.name = (*name).to_owned();
-            found.subresource = (*subresource).to_owned();
+            (*name).clone_into(&mut found.name);
+            (*subresource).clone_into(&mut found.subresource);
         }
         _ => return None,
     }

@@ -64,8 +64,8 @@ impl Default for Limits {
             header_time: Duration::from_secs(10),
             connections: 1024,
             fresh_wait: Duration::from_secs(3),
-            watch_time: Duration::from_secs(1800),
-            bookmark_pause: Duration::from_secs(60),
+            watch_time: Duration::from_mins(30),
+            bookmark_pause: Duration::from_mins(1),
         }
     }
 }

@@ -91,9 +91,9 @@ impl StatusError {
 
     fn about(mut self, group: &str, kind: &str, name: &str) -> Self {
         let details = self.details.get_or_insert_default();
-        details.group = group.to_owned();
-        details.kind = kind.to_owned();
-        details.name = name.to_owned();
+        group.clone_into(&mut details.group);
+        kind.clone_into(&mut details.kind);
+        name.clone_into(&mut details.name);
         self
     }
 
@@ -282,6 +282,7 @@ impl Serialize for StatusError {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         #[derive(Serialize)]
         #[serde(rename_all = "camelCase")]
+        #[expect(clippy::struct_field_names, reason = "the wire format names them")]
         struct Status<'a> {
             kind: &'static str,
             api_version: &'static str,

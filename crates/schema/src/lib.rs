@@ -19,6 +19,7 @@
 
 mod format;
 mod generate;
+mod keywords;
 mod node;
 mod parse;
 mod path;

@@ -122,7 +122,7 @@ impl Call {
                     .map(|revision| json!({"resourceVersion": revision.to_string()}));
                 respond::json(
                     status,
-                    &self.table(std::slice::from_ref(object), metadata.unwrap_or(json!({})), true)?,
+                    &self.table(std::slice::from_ref(object), &metadata.unwrap_or(json!({})), true)?,
                 )
             }
         })
@@ -132,7 +132,7 @@ impl Call {
     pub(crate) fn table(
         &self,
         objects: &[Shown],
-        metadata: Value,
+        metadata: &Value,
         headings: bool,
     ) -> Result<Value, StatusError> {
         let include = match self.query.text("includeObject") {

@@ -228,7 +228,7 @@ fn show(call: &Call, shape: Shape, page: &Page, next: Option<String>) -> Result<
             metadata["continue"] = json!(next.unwrap_or_default());
             respond::json(200, &objects(call, &page.items, metadata))
         }
-        Shape::Table => respond::json(200, &call.table(&page.items, metadata, true)?),
+        Shape::Table => respond::json(200, &call.table(&page.items, &metadata, true)?),
         Shape::Metadata => {
             let items: Vec<Value> = page.items.iter().map(table::partial).collect();
             let list = json!({"kind": "PartialObjectMetadataList", "apiVersion": "meta.k8s.io/v1",

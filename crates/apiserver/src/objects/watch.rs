@@ -38,7 +38,7 @@ pub(crate) async fn watch(call: &Call) -> Result<Response<Body>, StatusError> {
         wanted.is_none()
     };
     // A table's columns are refused here rather than in the middle of the stream.
-    call.table(&[], Value::Null, false)?;
+    call.table(&[], &Value::Null, false)?;
     let mut initial = VecDeque::new();
     let mut after = Revision(wanted.unwrap_or(0));
     if initial_wanted {
@@ -70,7 +70,7 @@ pub(crate) async fn watch(call: &Call) -> Result<Response<Body>, StatusError> {
         .filter(|seconds| *seconds > 0);
     let longest = call.inner.limits.watch_time;
     let time = seconds.map_or(longest, |seconds| {
-        Duration::from_secs(seconds).min(longest.max(Duration::from_secs(7200)))
+        Duration::from_secs(seconds).min(longest.max(Duration::from_hours(2)))
     });
     let bookmarks = call.query.flag("allowWatchBookmarks");
     let mut pause = tokio::time::interval(call.inner.limits.bookmark_pause);
@@ -160,7 +160,7 @@ impl Watcher {
                 Woken::Stopping | Woken::Events(None) => return None,
                 Woken::Events(Some(Err(error))) => {
                     self.ended = true;
-                    self.failure(&mut out, &error);
+                    Self::failure(&mut out, &error);
                     return Some(out.into());
                 }
                 Woken::Events(Some(Ok((revision, events)))) => {
@@ -231,13 +231,13 @@ impl Watcher {
                     out,
                     what,
                     std::slice::from_ref(object),
-                    metadata.unwrap_or(json!({})),
+                    &metadata.unwrap_or(json!({})),
                 );
             }
         }
     }
 
-    fn rows(&mut self, out: &mut Vec<u8>, what: &'static str, objects: &[Shown], metadata: Value) {
+    fn rows(&mut self, out: &mut Vec<u8>, what: &'static str, objects: &[Shown], metadata: &Value) {
         // The parameters were checked before the stream began.
         if let Ok(table) = self.call.table(objects, metadata, self.headings) {
             line(out, what, &table);
@@ -262,11 +262,11 @@ impl Watcher {
                 let object = json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": metadata});
                 line(out, "BOOKMARK", &object);
             }
-            Shape::Table => self.rows(out, "BOOKMARK", &[], metadata),
+            Shape::Table => self.rows(out, "BOOKMARK", &[], &metadata),
         }
     }
 
-    fn failure(&self, out: &mut Vec<u8>, error: &WatchError) {
+    fn failure(out: &mut Vec<u8>, error: &WatchError) {
         let status = match error {
             WatchError::TooOld { requested, oldest } => {
                 StatusError::expired(format!("too old resource version: {requested} ({oldest})"))
