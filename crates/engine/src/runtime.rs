@@ -239,6 +239,8 @@ impl Worker<'_> {
         let now_ms = self.runtime.clock.now_ms();
         if now_ms >= self.renew_at_ms {
             self.renew().await?;
+            // Once it has run out nothing goes on, not even what is under way, until it is known to be held still.
+            self.prove_lease().await?;
         }
         let due: Vec<_> = self
             .timers

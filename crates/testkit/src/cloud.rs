@@ -26,8 +26,9 @@ pub struct ModelCloud {
     pub carried_out: BTreeMap<StepId, u32>,
     /// How often a step was begun that nobody may repeat silently.
     pub begun: BTreeMap<StepId, u32>,
-    /// Steps that can still have an effect, and how many calls of each there are.
-    under_way: BTreeMap<StepId, u32>,
+    /// Calls that can still have an effect.
+    under_way: BTreeMap<u64, StepId>,
+    calls: u64,
     /// Steps whose result was kept by what ran them.
     pub results: BTreeSet<StepId>,
 }
@@ -38,24 +39,30 @@ impl ModelCloud {
         self.things.get(name).map_or(0, |thing| thing.count)
     }
 
-    /// A call sets out.
-    pub fn set_out(&mut self, step: &StepId) {
-        *self.under_way.entry(step.clone()).or_default() += 1;
+    /// A call sets out; it is known by its number.
+    pub fn set_out(&mut self, step: &StepId) -> u64 {
+        self.calls += 1;
+        self.under_way.insert(self.calls, step.clone());
+        self.calls
     }
 
-    /// A call can have no more effect.
-    pub fn come_back(&mut self, step: &StepId) {
-        if let Some(calls) = self.under_way.get_mut(step) {
-            *calls -= 1;
-            if *calls == 0 {
-                self.under_way.remove(step);
-            }
-        }
+    /// A call has its effect now, or never. False when that was decided before.
+    pub fn settle(&mut self, call: u64) -> bool {
+        self.under_way.remove(&call).is_some()
+    }
+
+    /// The calls of a step that can still have an effect.
+    pub fn calls_of(&self, step: &StepId) -> Vec<u64> {
+        self.under_way
+            .iter()
+            .filter(|(_, of)| *of == step)
+            .map(|(call, _)| *call)
+            .collect()
     }
 
     /// Whether a call of the step can still have an effect.
     pub fn is_under_way(&self, step: &StepId) -> bool {
-        self.under_way.contains_key(step)
+        !self.calls_of(step).is_empty()
     }
 
     /// A call arrives and has its effect. The three kinds differ in what they do when it is repeated.

@@ -42,32 +42,41 @@ enum Day {
 struct Call {
     world: Arc<World>,
     step: Step,
-    may_arrive: bool,
+    number: u64,
 }
 
 impl Call {
     fn set_out(world: &Arc<World>, step: &Step) -> Self {
-        world.cloud().set_out(&step.id);
+        let number = world.cloud().set_out(&step.id);
         Self {
             world: world.clone(),
             step: step.clone(),
-            may_arrive: true,
+            number,
         }
     }
 
-    fn arrive(&mut self) {
-        if std::mem::take(&mut self.may_arrive) {
+    fn arrive(&self) {
+        let arrives = self.world.cloud().settle(self.number);
+        if arrives {
             self.world.carry_out(&self.step);
         }
+    }
+
+    fn fail(&self) {
+        self.world.cloud().settle(self.number);
     }
 }
 
 impl Drop for Call {
     fn drop(&mut self) {
-        if self.may_arrive && self.world.arrives_anyway() {
-            self.arrive();
-        }
-        self.world.cloud().come_back(&self.step.id);
+        cut_off(&self.world, &self.step, self.number);
+    }
+}
+
+fn cut_off(world: &Arc<World>, step: &Step, call: u64) {
+    let undecided = world.cloud().settle(call);
+    if undecided && world.arrives_anyway() {
+        world.carry_out(step);
     }
 }
 
@@ -114,7 +123,7 @@ impl SimulatedExecutor {
 
     async fn call(&self, step: &Step) -> StepOutcome {
         let day = self.day(step);
-        let mut call = Call::set_out(&self.world, step);
+        let call = Call::set_out(&self.world, step);
         self.world.point(self.life, "before a call").await;
         let slow = self.world.happens(0.1);
         let latency = self.world.between(1, if slow { 25_000 } else { 500 });
@@ -124,7 +133,7 @@ impl SimulatedExecutor {
         }
         match day {
             Day::FailsBefore => {
-                call.may_arrive = false;
+                call.fail();
                 let retriable = self.world.scenario.plans[&step.node.name].doomed.unwrap_or(true);
                 return StepOutcome::Failed {
                     message: "the cloud refused".to_owned(),
@@ -132,7 +141,7 @@ impl SimulatedExecutor {
                 };
             }
             Day::HangsBefore => {
-                call.may_arrive = false;
+                call.fail();
                 let mut stop = self.world.stop_of(&step.id);
                 let _closed = stop.wait_for(|stopped| *stopped).await;
                 return Self::unclear(step, "it hung and was stopped");
@@ -227,6 +236,11 @@ impl Executor for SimulatedExecutor {
     async fn stop(&self, step: &Step) {
         let latency = self.world.between(0, 50);
         self.world.time.sleep(latency).await;
+        // What runs the step is not the worker, and ends it even where a worker is held still.
+        let calls = self.world.cloud().calls_of(&step.id);
+        for call in calls {
+            cut_off(&self.world, step, call);
+        }
         self.world.stop(&step.id);
     }
 
