@@ -375,7 +375,8 @@ impl Draft {
                 Value::String(node.coordinate.to_string()),
                 Value::String(node.action.to_string()),
                 Value::String(node.module.object_name()),
-                node.inputs.clone(),
+                // What is created is the author's own document; what exists must change as it was shown.
+                if node.action == Action::Create { Value::Null } else { node.inputs.clone() },
             ]));
             let title = format!("{} ({})", node.coordinate.id, node.coordinate.type_and_class());
             if node.action.is_destructive() {

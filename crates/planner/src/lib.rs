@@ -40,3 +40,4 @@ pub use context::EnvironmentContext;
 pub use difference::{difference, flatten};
 pub use request::{Live, ReferenceUse, RequestInput, WorkloadInput};
 pub use resolve::{MAX_NODES, Resolution, resolve};
+pub use values::check_outputs;

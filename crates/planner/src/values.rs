@@ -88,6 +88,11 @@ pub(crate) fn check(value: &Value, schema: &Schema) -> Vec<Mistake> {
     mistakes
 }
 
+/// What is wrong with outputs that a module answered, if anything; secrets are taken to be right.
+pub fn check_outputs(outputs: &Value, schema: &Schema) -> Option<String> {
+    check(outputs, schema).into_iter().find(|mistake| !mistake.on_key).map(|mistake| mistake.message)
+}
+
 enum Symbol {
     Text,
     Anything,

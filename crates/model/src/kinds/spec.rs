@@ -551,6 +551,9 @@ pub struct ResourceSpec {
     pub module: String,
     /// That module's version.
     pub module_version: u64,
+    /// The driver of that version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub driver: Option<DriverKind>,
     /// The rule that chose the module.
     #[serde(default, skip_serializing_if = "is_default")]
     pub rule: String,
@@ -577,10 +580,16 @@ pub struct Applied {
     pub module: String,
     /// Its version.
     pub module_version: u64,
+    /// The driver of that version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub driver: Option<DriverKind>,
     /// Digest of module version and inputs: when it equals what is desired, nothing has to be done.
     pub digest: String,
     /// The sealed inputs, as a blob.
     pub inputs: String,
+    /// The sealed inputs of the apply before, as a blob; empty for the first.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub previous_inputs: String,
     /// Whether the apply came to its end; otherwise the resource may be half made.
     pub complete: bool,
     /// Nodes it needed, as `TYPE.CLASS#ID`: it goes before they do.
@@ -608,9 +617,15 @@ pub struct ResourceStatus {
     /// What was last applied, begun or done.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub applied: Option<Applied>,
+    /// What its tool answered, as a sealed blob.
+    #[serde(skip_serializing_if = "is_default")]
+    pub tool_outputs: String,
     /// The driver's own state of it, as a sealed blob.
     #[serde(skip_serializing_if = "is_default")]
     pub driver_state: String,
+    /// The last lines of what its last step printed, masked, as a blob.
+    #[serde(skip_serializing_if = "is_default")]
+    pub log: String,
 }
 
 /// Why a release was made.

@@ -17,6 +17,5 @@ SELECT format('CREATE DATABASE %I OWNER %I', :'name', :'name')
 REVOKE ALL ON DATABASE :"name" FROM PUBLIC;
 SQL
 
-mkdir -p "$PODIUM_OUTPUT/outputs"
 umask 077
-printf '%s' "$ROLE_PASSWORD" > "$PODIUM_OUTPUT/outputs/password"
+printf 'password=%s\n' "$ROLE_PASSWORD" > "$PODIUM_OUTPUT/outputs.env"
