@@ -13,3 +13,8 @@ pub(crate) mod watch;
 
 pub(crate) use connection::{Client, install_cryptography};
 pub(crate) use error::{ClientError, Status};
+
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;

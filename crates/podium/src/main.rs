@@ -20,7 +20,18 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 fn main() -> ExitCode {
-    let cli = cli::Cli::parse();
+    let cli = match cli::Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _unheard = error.print();
+            // Not clap's own 2, which `plan --detailed-exitcode` gives another meaning.
+            return if error.use_stderr() {
+                ExitCode::FAILURE
+            } else {
+                ExitCode::SUCCESS
+            };
+        }
+    };
     let terminal = render::terminal::Terminal::detect();
     match cli::dispatch(cli, &terminal) {
         Ok(code) => code,

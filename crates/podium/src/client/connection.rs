@@ -192,28 +192,11 @@ impl Client {
     pub(crate) fn transport(&self, error: reqwest::Error) -> ClientError {
         let address = self.server.clone();
         let error = error.without_url();
-        let mut cause: Option<&dyn std::error::Error> = Some(&error);
-        while let Some(inner) = cause {
-            if inner.is::<rustls::Error>() {
-                return ClientError::Unverified {
-                    address,
-                    source: error,
-                };
-            }
-            // An I/O error keeps its inner error where `source` does not lead.
-            let inside = inner
-                .downcast_ref::<std::io::Error>()
-                .and_then(std::io::Error::get_ref);
-            if inside
-                .and_then(|inside| inside.downcast_ref::<rustls::Error>())
-                .is_some()
-            {
-                return ClientError::Unverified {
-                    address,
-                    source: error,
-                };
-            }
-            cause = inner.source();
+        if is_about_certificates(&error) {
+            return ClientError::Unverified {
+                address,
+                source: error,
+            };
         }
         ClientError::Unreachable {
             address,
@@ -259,6 +242,18 @@ fn status_of(code: StatusCode, content: &[u8]) -> Status {
         status.message = format!("the server answered {} {reason}: {}", code.as_u16(), text.trim());
     }
     status
+}
+
+/// Whether TLS ended the connection. I/O errors wrap each other, and keep what is inside where `source` does not lead.
+fn is_about_certificates(error: &(dyn std::error::Error + 'static)) -> bool {
+    if error.is::<rustls::Error>() {
+        return true;
+    }
+    let inside = error
+        .downcast_ref::<std::io::Error>()
+        .and_then(std::io::Error::get_ref);
+    inside.is_some_and(|inside| is_about_certificates(inside))
+        || error.source().is_some_and(is_about_certificates)
 }
 
 /// Whether the address is this machine's, where no proxy stands between.

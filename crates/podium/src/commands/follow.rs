@@ -133,3 +133,74 @@ async fn stream(
     }
     Ok(false)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use podium_model::api::Steps;
+    use podium_model::kinds::RunPhase;
+
+    use super::{Ending, follow};
+    use crate::client::testing::{Reply, Server};
+    use crate::render::terminal::Terminal;
+
+    fn line(phase: RunPhase) -> String {
+        let steps = Steps {
+            run: "r".into(),
+            release: 1,
+            phase,
+            needs: vec![],
+            failures: vec![],
+            steps: vec![],
+        };
+        serde_json::to_string(&steps).unwrap() + "\n"
+    }
+
+    async fn ending(replies: Vec<Reply>, time: Duration) -> anyhow::Result<Ending> {
+        let server = Server::start(replies).await;
+        follow(
+            &server.client(),
+            &Terminal::detect(),
+            "demo/dev",
+            "demo-dev",
+            "r",
+            time,
+        )
+        .await
+    }
+
+    #[tokio::test]
+    async fn a_run_is_followed_through_a_restart_of_the_server() {
+        let replies = vec![
+            Reply::Broken(line(RunPhase::Queued) + &line(RunPhase::Running)),
+            Reply::Nothing,
+            Reply::Whole(503, "starting".into()),
+            Reply::Whole(200, line(RunPhase::Running)),
+            Reply::Whole(200, line(RunPhase::Succeeded)),
+        ];
+        let ending = ending(replies, Duration::from_mins(1)).await.unwrap();
+        assert!(matches!(ending, Ending::Final(steps) if steps.phase == RunPhase::Succeeded));
+    }
+
+    #[tokio::test]
+    async fn a_server_that_stays_away_is_waited_for_no_longer_than_asked() {
+        let ending = ending(
+            vec![Reply::Broken(line(RunPhase::Running))],
+            Duration::from_millis(600),
+        )
+        .await
+        .unwrap();
+        assert!(matches!(ending, Ending::TimeUp(Some(steps)) if steps.phase == RunPhase::Running));
+    }
+
+    #[tokio::test]
+    async fn a_run_that_waits_for_a_person_or_is_gone_ends_it() {
+        let waits = vec![Reply::Broken(line(RunPhase::AwaitingApproval))];
+        let ended = ending(waits, Duration::from_mins(1)).await.unwrap();
+        assert!(matches!(ended, Ending::NeedsPerson(_)));
+        let gone = vec![Reply::Whole(404, r#"{"message":"runs \"r\" not found"}"#.into())];
+        let error = ending(gone, Duration::from_mins(1)).await.unwrap_err();
+        assert_eq!(error.to_string(), "runs \"r\" not found");
+    }
+}

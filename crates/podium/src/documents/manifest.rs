@@ -137,7 +137,10 @@ impl Checker {
             return None;
         }
         let Some(version) = text("apiVersion") else {
-            let help = format!("Podium's documents begin with: apiVersion: {}", api_version());
+            let help = format!(
+                "Podium's documents begin with `apiVersion: {}`, Score files with `apiVersion: score.dev/v1b1`",
+                api_version()
+            );
             problems.push(Problem::error(path("apiVersion"), "the document says no `apiVersion`").help(help));
             return None;
         };

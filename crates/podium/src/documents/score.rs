@@ -264,9 +264,12 @@ pub(crate) fn prepare(
     (prepared, findings)
 }
 
-/// Whether a document says that it is a Score document.
+/// Whether a document is meant as a Score document: it says so, or it has containers and no kind.
 pub(crate) fn is_score(document: &Document) -> bool {
-    api_version(document).is_some_and(|version| version.starts_with(SCORE_GROUP))
+    if api_version(document).is_some_and(|version| version.starts_with(SCORE_GROUP)) {
+        return true;
+    }
+    document.root().get("kind").is_none() && document.root().get("containers").is_some()
 }
 
 fn api_version(document: &Document) -> Option<&str> {
