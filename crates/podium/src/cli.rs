@@ -193,7 +193,7 @@ pub(crate) fn dispatch(cli: Cli, terminal: &Terminal) -> Result<ExitCode> {
         Command::Serve(args) => commands::serve::run(&args, &context),
         Command::Shim(args) => commands::shim::run(&args),
         Command::Confine(args) => commands::confine::run(&args),
-        Command::Sample(args) => commands::sample::run(&args),
+        Command::Sample(args) => commands::sample::run(args),
         Command::Completions(args) => commands::completions::run(&args, terminal),
         Command::Validate(args) => commands::validate::run(&args, terminal),
         command => {
@@ -256,6 +256,45 @@ mod tests {
             assert_eq!(cli.global.project.as_deref(), Some("shop"), "{line}");
             assert_eq!(cli.global.environment.as_deref(), Some("dev"), "{line}");
             assert!(matches!(cli.command, Command::Status(_)));
+        }
+    }
+
+    #[test]
+    fn what_the_documentation_shows_is_taken() {
+        for line in [
+            "podium serve --data DIR --listen 127.0.0.1:0",
+            "podium up --demo",
+            "podium apply -f dir -f file.yaml -f -",
+            "podium get modules -o yaml",
+            "podium get workloads -A -w",
+            "podium describe environment demo-dev",
+            "podium delete project demo --yes",
+            "podium delete -f file.yaml",
+            "podium create project demo",
+            "podium create environment -p demo -e dev --type development",
+            "podium create environment-type staging --mode review",
+            "podium deploy a.yaml b.yaml -p demo -e dev --create --prune --yes --timeout 5m --message text",
+            "podium deploy a.yaml -n demo-dev --overrides-file o.yaml --override-property a.b=1 --image x --detach",
+            "podium plan a.yaml -p demo -e dev -o json --detailed-exitcode",
+            "podium approve run-1 -n demo-dev --reject",
+            "podium releases -p demo -e dev -o json",
+            "podium rollback 3 -p demo -e dev",
+            "podium rollback --lift -p demo -e dev",
+            "podium status -p demo -e dev -o json",
+            "podium outputs db -p demo -e dev --reveal -o yaml",
+            "podium logs notes -f --tail 20 -c main -p demo -e dev",
+            "podium graph -p demo -e dev -o svg",
+            "podium explain db -p demo -e dev",
+            "podium explain --type postgres -p demo -e dev -o json",
+            "podium diff 1 2 -p demo -e dev",
+            "podium destroy -p demo -e dev --yes",
+            "podium convert a.yaml -o json",
+            "podium validate a.yaml dir",
+            "podium completions bash",
+        ] {
+            if let Err(error) = Cli::try_parse_from(line.split(' ')) {
+                panic!("{line}: {error}");
+            }
         }
     }
 

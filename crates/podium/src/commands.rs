@@ -41,7 +41,7 @@ use crate::cli::Format;
 #[derive(Clone, Copy, Debug, Default, Args)]
 pub(crate) struct FormatArgs {
     /// Format of the answer
-    #[arg(short, long = "output", value_name = "FORMAT", value_enum, default_value_t = Format::Text)]
+    #[arg(short = 'o', long = "output", value_name = "FORMAT", value_enum, default_value_t = Format::Text)]
     pub(crate) format: Format,
 }
 

@@ -14,6 +14,8 @@ mod commands;
 mod documents;
 mod folders;
 mod render;
+mod sample;
+mod server;
 
 use std::process::ExitCode;
 

@@ -58,12 +58,27 @@ pub(crate) async fn run(args: &ApplyArgs, context: &Context<'_>) -> Result<ExitC
     Ok(ExitCode::SUCCESS)
 }
 
+/// Applies files without a word of what was applied, for `podium up`.
+pub(crate) async fn apply_quietly(context: &Context<'_>, client: &Client, files: &[PathBuf]) -> Result<()> {
+    apply_with(context, client, files, None, false).await
+}
+
 /// Applies files; `default` is the namespace of namespaced objects that name none.
 pub(crate) async fn apply(
     context: &Context<'_>,
     client: &Client,
     files: &[PathBuf],
     default: Option<&str>,
+) -> Result<()> {
+    apply_with(context, client, files, default, true).await
+}
+
+async fn apply_with(
+    context: &Context<'_>,
+    client: &Client,
+    files: &[PathBuf],
+    default: Option<&str>,
+    tells: bool,
 ) -> Result<()> {
     let terminal = context.terminal;
     let mut loaded = load(files)?;
@@ -108,12 +123,13 @@ pub(crate) async fn apply(
         }
         let namespace = namespace_of(manifest, default)?;
         match apply_one(client, manifest, namespace.as_deref()).await {
-            Ok(applied) => terminal.data(&format!(
+            Ok(applied) if tells => terminal.data(&format!(
                 "{}/{} {}",
                 manifest.kind.singular,
                 manifest.name,
                 applied.word()
             ))?,
+            Ok(_) => {}
             Err(error) => {
                 let so_far = if done == 0 {
                     "nothing was changed".to_owned()

@@ -1,19 +1,15 @@
 //! `podium confine`: confines this process, then becomes the command. Started by the shim only.
 
-use std::ffi::OsString;
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::Args;
 
 /// Confine this process, then become the command.
 #[derive(Debug, Args)]
-pub(crate) struct ConfineArgs {
-    /// What the shim says
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-    pub(crate) arguments: Vec<OsString>,
-}
+pub(crate) struct ConfineArgs {}
 
-pub(crate) fn run(args: &ConfineArgs) -> Result<ExitCode> {
-    bail!("this build cannot confine ({} arguments)", args.arguments.len())
+#[expect(clippy::unnecessary_wraps, reason = "every command answers so")]
+pub(crate) fn run(_args: &ConfineArgs) -> Result<ExitCode> {
+    Ok(podium_runners::confine::main())
 }

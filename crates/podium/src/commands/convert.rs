@@ -31,7 +31,7 @@ pub(crate) struct ConvertArgs {
     #[arg(long)]
     upload: bool,
     /// Format of the answer
-    #[arg(short, long = "output", value_name = "FORMAT", value_enum, default_value_t = ObjectFormat::Yaml)]
+    #[arg(short = 'o', long = "output", value_name = "FORMAT", value_enum, default_value_t = ObjectFormat::Yaml)]
     format: ObjectFormat,
 }
 

@@ -37,7 +37,7 @@ pub(crate) struct GetArgs {
     #[arg(short, long)]
     watch: bool,
     /// Format of the answer
-    #[arg(short, long = "output", value_name = "FORMAT", value_enum, default_value_t = ObjectFormat::Table)]
+    #[arg(short = 'o', long = "output", value_name = "FORMAT", value_enum, default_value_t = ObjectFormat::Table)]
     format: ObjectFormat,
 }
 

@@ -17,7 +17,7 @@ pub(crate) struct GraphArgs {
     #[arg(long, value_name = "RELEASE")]
     release: Option<u64>,
     /// Format of the answer
-    #[arg(short, long = "output", value_name = "FORMAT", value_enum, default_value_t = GraphFormat::Svg)]
+    #[arg(short = 'o', long = "output", value_name = "FORMAT", value_enum, default_value_t = GraphFormat::Svg)]
     format: GraphFormat,
 }
 

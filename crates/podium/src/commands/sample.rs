@@ -1,22 +1,17 @@
 //! `podium sample`: the sample application of the quickstart, a small server inside the binary.
 
-use std::ffi::OsString;
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
-use clap::Args;
+use anyhow::{Context as _, Result};
 
-/// The sample application of the quickstart.
-#[derive(Debug, Args)]
-pub(crate) struct SampleArgs {
-    /// Its own arguments
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-    pub(crate) arguments: Vec<OsString>,
-}
+pub(crate) use crate::sample::SampleArguments as SampleArgs;
 
-pub(crate) fn run(args: &SampleArgs) -> Result<ExitCode> {
-    bail!(
-        "this build has no sample application ({} arguments)",
-        args.arguments.len()
-    )
+pub(crate) fn run(args: SampleArgs) -> Result<ExitCode> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .context("the runtime cannot be started")?
+        .block_on(crate::sample::run(args))?;
+    Ok(ExitCode::SUCCESS)
 }

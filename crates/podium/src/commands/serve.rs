@@ -3,11 +3,16 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::Args;
+use tokio::sync::oneshot;
 
 use crate::cli::Context;
 use crate::folders;
+use crate::server::{self, End, Server, Setup};
+
+/// Where a server listens unless told otherwise.
+pub(crate) const DEFAULT_LISTEN: &str = "127.0.0.1:7443";
 
 /// Run the server.
 #[derive(Debug, Args)]
@@ -16,7 +21,7 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
     /// Address to listen at; port 0 picks one
-    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:7443")]
+    #[arg(long, value_name = "HOST:PORT", default_value = DEFAULT_LISTEN)]
     pub(crate) listen: String,
     /// Run steps and workloads also where the kernel cannot confine them
     #[arg(long)]
@@ -33,10 +38,34 @@ impl ServeArgs {
     }
 }
 
-pub(crate) fn run(args: &ServeArgs, _context: &Context<'_>) -> Result<ExitCode> {
-    bail!(
-        "this build has no server, so nothing can serve {} at {}",
-        args.data_folder()?.display(),
-        args.listen
-    )
+pub(crate) fn run(args: &ServeArgs, context: &Context<'_>) -> Result<ExitCode> {
+    let data = args.data_folder()?;
+    server::log_to(None)?;
+    server::runtime()?.block_on(async {
+        let setup = Setup {
+            data,
+            listen: args.listen.clone(),
+            allow_unconfined: args.allow_unconfined,
+        };
+        let server = Server::open(setup).await?;
+        for gap in &server.gaps {
+            tracing::warn!(gap, "processes are not fully confined");
+        }
+        let (serving, address) = oneshot::channel();
+        let announce = async {
+            match address.await {
+                Ok(address) => context.terminal.data(&format!("serving on https://{address}")),
+                // It never served; the error tells why.
+                Err(_) => Ok(()),
+            }
+        };
+        let end = async {
+            server::told_to_end().await;
+            End::ServerAlone
+        };
+        let (served, announced) = tokio::join!(server.serve(serving, end), announce);
+        served?;
+        announced?;
+        Ok(ExitCode::SUCCESS)
+    })
 }
