@@ -13,7 +13,6 @@ use podium_engine::{
     ChangesError, Executor, ObjectChanges, Operation, Prepared, Progress, Record, RunContext, RunState, Step,
     StepOutcome, WorkNode,
 };
-use podium_model::clock::SharedClock;
 use podium_model::coordinate::Coordinate;
 use podium_model::graph::{Graph, Node};
 use podium_model::kinds::{Mode, RELEASES, RESOURCES, ReleaseSpec, ReleaseStatus};
@@ -43,7 +42,6 @@ pub(crate) struct RunData {
 /// Carries out steps by the drivers.
 pub(crate) struct DriverExecutor {
     pub(crate) store: SharedStore,
-    pub(crate) clock: SharedClock,
     pub(crate) drivers: Drivers,
     pub(crate) catalogue: Arc<CatalogueCache>,
     runs: Mutex<HashMap<String, Arc<RunData>>>,
@@ -54,11 +52,10 @@ pub(crate) struct DriverExecutor {
 impl DriverExecutor {
     pub(crate) fn new(
         store: SharedStore,
-        clock: SharedClock,
         drivers: Drivers,
         catalogue: Arc<CatalogueCache>,
     ) -> Self {
-        Self { store, clock, drivers, catalogue, runs: Mutex::default(), left_behind: Mutex::default() }
+        Self { store, drivers, catalogue, runs: Mutex::default(), left_behind: Mutex::default() }
     }
 
     /// The graph and environment of a run.

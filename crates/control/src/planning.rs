@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use podium_document::Problem;
+use podium_document::{Path, Problem};
 use podium_engine::{Work, WorkNode};
 use podium_model::coordinate::Coordinate;
 use podium_model::graph::Graph;
-use podium_model::kinds::WorkloadSpec;
+use podium_model::kinds::{DriverKind, WorkloadSpec};
 use podium_model::plan::{Action, Fidelity, Plan};
 use podium_model::value::Value;
 use podium_planner::{Catalogue, Draft, DraftNode, GateOptions, resolve};
@@ -49,6 +49,8 @@ pub(crate) struct Planned {
     pub(crate) plan: Plan,
     /// Ports that were allotted for this plan; to be given back when it is not committed.
     pub(crate) ports: BTreeMap<Coordinate, BTreeMap<String, u16>>,
+    /// Why it can be planned, but not carried out.
+    pub(crate) refusals: Vec<Problem>,
 }
 
 /// How a plan is made.
@@ -135,9 +137,43 @@ impl Planner<'_> {
                 applied.insert(coordinate.clone(), value);
             }
         }
-        let plan = draft.finish(&state.context, number, &graph, &applied, options);
-        Ok(Planned { graph, draft, plan, ports })
+        let mut plan = draft.finish(&state.context, number, &graph, &applied, options);
+        let mut refusals = Vec::new();
+        for node in draft.nodes.iter().filter(|node| node.driver == DriverKind::Workload) {
+            let Some(inputs) = node.inputs.at(&["inputs".to_owned()]) else { continue };
+            let own = |text: &String| format!("{}: {text}", node.coordinate.id);
+            plan.warnings.extend(podium_drivers::workload::warnings(inputs).iter().map(own));
+            let refused = podium_drivers::workload::refusals(inputs);
+            plan.warnings.extend(refused.iter().map(own));
+            let document = asked_by_workload(&graph, &node.coordinate);
+            refusals.extend(refused.into_iter().map(|message| {
+                let path = message.strip_prefix("containers.").and_then(|rest| rest.split([' ', '.']).next());
+                let mut place = Path::default();
+                if let (Some(container), true) = (path, node.coordinate.is_workload()) {
+                    place.0.extend(["containers".into(), container.into()]);
+                }
+                Problem::error(place, message).in_document(document.clone())
+            }));
+        }
+        Ok(Planned { graph, draft, plan, ports, refusals })
     }
+}
+
+/// The workload for which a node is there: itself, or the first that asks for it, directly or not.
+fn asked_by_workload(graph: &Graph, coordinate: &Coordinate) -> String {
+    let mut seen = BTreeSet::new();
+    let mut open = vec![coordinate];
+    while let Some(next) = open.pop() {
+        if !seen.insert(next) {
+            continue;
+        }
+        let Some(node) = graph.nodes.get(next) else { continue };
+        if node.requested_by.iter().any(|requester| requester.node.is_none()) {
+            return next.id.clone();
+        }
+        open.extend(node.requested_by.iter().rev().filter_map(|requester| requester.node.as_ref()));
+    }
+    coordinate.id.clone()
 }
 
 /// A node that a run under way is changing is looked at again by the next run, even when it looks right now.

@@ -215,7 +215,7 @@ impl ControlPlane {
                 digest: Some(digest.clone()),
                 ..Order::default()
             };
-            match self.plan(state, &order).await {
+            match self.check(state, &order).await {
                 Err(ControlError::Documents(found)) => {
                     let bad: BTreeSet<String> =
                         found.iter().filter_map(|problem| problem.document.clone()).collect();
@@ -233,7 +233,7 @@ impl ControlPlane {
                     }
                 }
                 Err(error) => return Err(error),
-                Ok(_) => {
+                Ok(()) => {
                     order.problems = problems;
                     return Ok(order);
                 }

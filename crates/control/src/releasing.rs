@@ -83,12 +83,22 @@ pub(crate) struct Order {
 impl ControlPlane {
     /// Plans without writing anything.
     pub(crate) async fn plan(&self, state: &EnvironmentState, order: &Order) -> Result<Plan, ControlError> {
+        Ok(self.planned(state, order).await?.plan)
+    }
+
+    /// Plans without writing anything, and refuses what could not be carried out.
+    pub(crate) async fn check(&self, state: &EnvironmentState, order: &Order) -> Result<(), ControlError> {
+        let planned = self.planned(state, order).await?;
+        if planned.refusals.is_empty() { Ok(()) } else { Err(ControlError::Documents(planned.refusals)) }
+    }
+
+    async fn planned(&self, state: &EnvironmentState, order: &Order) -> Result<Planned, ControlError> {
         let catalogue = self.catalogue_for(order).await?;
         let planner = Planner { store: &self.store, catalogue: &catalogue, ports: None };
         let (graph, ports) = planner.resolve(state, &order.desired).await?;
         let options = GateOptions { mode: state.mode, destructive_allowed: true };
         let number = state.object.status.release + 1;
-        Ok(planner.assemble(state, graph, ports, number, &options).await?.plan)
+        planner.assemble(state, graph, ports, number, &options).await
     }
 
     /// Makes a release of what is wanted, computing it anew when others are faster. Also returns what is wrong with
@@ -144,6 +154,9 @@ impl ControlPlane {
             let agreed = order.consent.any || order.one_by_one;
             let options = GateOptions { mode: state.mode, destructive_allowed: agreed };
             let mut planned = planner.assemble(state, graph, ports.clone(), number, &options).await?;
+            if !planned.refusals.is_empty() {
+                return Err(ControlError::Documents(planned.refusals));
+            }
             if !agreed && order.consent.digest.as_deref() == Some(planned.plan.digest.as_str()) {
                 let options = GateOptions { mode: state.mode, destructive_allowed: true };
                 planned = planner.assemble(state, Arc::clone(&planned.graph), ports.clone(), number, &options).await?;

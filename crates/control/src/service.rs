@@ -58,7 +58,6 @@ impl ControlPlane {
         let ports = Ports::load(&options.store).await?;
         let executor = Arc::new(DriverExecutor::new(
             Arc::clone(&options.store),
-            Arc::clone(&options.clock),
             options.drivers,
             Arc::clone(&catalogue),
         ));

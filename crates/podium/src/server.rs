@@ -125,6 +125,15 @@ impl Server {
         })
     }
 
+    /// Turns to a port that is free when the one that was asked for is taken; answers whether it did.
+    pub(crate) fn avoid_taken_port(&mut self) -> bool {
+        let taken = std::net::TcpListener::bind(self.address).is_err();
+        if taken {
+            self.address.set_port(0);
+        }
+        taken
+    }
+
     /// Serves until `shutdown` resolves. `serving` is told the address once requests are answered and the kubeconfig is
     /// written.
     pub(crate) async fn serve(

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use podium_apiserver::{Answer, StatusError, SubresourceCall};
-use podium_model::api::{DeployRequest, DestroyRequest, PlanResponse, RollbackRequest};
+use podium_model::api::{DeployRequest, DeployResponse, DestroyRequest, PlanResponse, RollbackRequest};
 use podium_model::graph::Graph;
 use podium_model::kinds::{
     Cause, ModuleRuleSpec, PLANS, PlanSpec, RELEASES, RESOURCE_TYPES, ReleaseSpec, ReleaseStatus, ResourceTypeSpec,
@@ -27,14 +27,23 @@ use crate::service::ControlPlane;
 impl ControlPlane {
     pub(super) async fn verb_plan(&self, call: &SubresourceCall<'_>) -> Result<Answer, ControlError> {
         let request: DeployRequest = body(call)?;
-        self.planned(call, &Wanted::Deploy(request)).await
+        let state = EnvironmentState::load(&self.store, call.name).await?;
+        let order = self.order(&state, &Wanted::Deploy(request), &call.principal.name).await?;
+        json(&PlanResponse { plan: self.plan(&state, &order).await? })
     }
 
-    /// Answers with the plan of a change that is not made.
-    async fn planned(&self, call: &SubresourceCall<'_>, wanted: &Wanted) -> Result<Answer, ControlError> {
+    /// Answers as if the change were made, and makes nothing.
+    async fn only_planned(&self, call: &SubresourceCall<'_>, wanted: &Wanted) -> Result<Answer, ControlError> {
         let state = EnvironmentState::load(&self.store, call.name).await?;
         let order = self.order(&state, wanted, &call.principal.name).await?;
-        json(&PlanResponse { plan: self.plan(&state, &order).await? })
+        let plan = self.plan(&state, &order).await?;
+        json(&DeployResponse {
+            namespace: call.name.to_owned(),
+            release: state.object.status.release,
+            unchanged: plan.is_empty() && order.pinned == state.object.status.pinned,
+            run: String::new(),
+            plan,
+        })
     }
 
     /// Makes a change.
@@ -102,7 +111,7 @@ impl ControlPlane {
     pub(super) async fn verb_rollback(&self, call: &SubresourceCall<'_>) -> Result<Answer, ControlError> {
         let request: RollbackRequest = body(call)?;
         if request.plan_only {
-            return self.planned(call, &Wanted::Rollback(request)).await;
+            return self.only_planned(call, &Wanted::Rollback(request)).await;
         }
         self.made(call, &Wanted::Rollback(request)).await
     }
@@ -187,7 +196,7 @@ impl ControlPlane {
     pub(super) async fn verb_destroy(&self, call: &SubresourceCall<'_>) -> Result<Answer, ControlError> {
         let request: DestroyRequest = body(call)?;
         if request.plan_only {
-            return self.planned(call, &Wanted::Destroy(request)).await;
+            return self.only_planned(call, &Wanted::Destroy(request)).await;
         }
         self.made(call, &Wanted::Destroy(request)).await
     }

@@ -30,7 +30,6 @@ pub(crate) struct UpArgs {
 pub(crate) fn run(args: &UpArgs, context: &Context<'_>) -> Result<ExitCode> {
     let began = SystemClock.now_ms();
     let data = args.serve.data_folder()?;
-    let listen = free_address(&args.serve.listen, context);
     let runtime = server::runtime()?;
     runtime.block_on(async {
         let setup = Setup {
@@ -77,17 +76,6 @@ pub(crate) fn run(args: &UpArgs, context: &Context<'_>) -> Result<ExitCode> {
             }
         }
     })
-}
-
-/// The default port may be taken; then another one does as well, and is said.
-fn free_address(listen: &str, context: &Context<'_>) -> String {
-    if listen != DEFAULT_LISTEN || std::net::TcpListener::bind(listen).is_ok() {
-        return listen.to_owned();
-    }
-    context
-        .terminal
-        .talk(&format!("note: {listen} is taken, so another port is used"));
-    "127.0.0.1:0".to_owned()
 }
 
 /// What happens once the server answers.
