@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use clap::{ArgGroup, Args};
-use podium_model::api::{Consent, DeployResponse, DestroyRequest};
+use podium_model::api::{Consent, DestroyRequest, PlanResponse};
 use podium_model::kinds::{ENVIRONMENTS, KindDefinition, PROJECTS, WORKLOADS, Writes};
 use serde_json::Value as Json;
 
@@ -155,7 +155,7 @@ async fn content(context: &Context<'_>, client: &Client, namespace: &str) -> Res
         consent: Consent::default(),
         message: String::new(),
     };
-    let planned: Result<DeployResponse, ClientError> = client
+    let planned: Result<PlanResponse, ClientError> = client
         .post(&kinds::environment_verb(namespace, "destroy"), &request)
         .await;
     match planned {

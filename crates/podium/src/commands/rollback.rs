@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{ArgGroup, Args};
-use podium_model::api::{Consent, DeployResponse, RollbackRequest};
+use podium_model::api::{Consent, DeployResponse, PlanResponse, RollbackRequest};
 
 use super::FormatArgs;
 use super::consent::{YesArgs, obtain};
@@ -43,7 +43,8 @@ pub(crate) async fn run(args: &RollbackArgs, context: &Context<'_>) -> Result<Ex
         consent: Consent::default(),
         message: args.message.clone(),
     };
-    let planned: DeployResponse = client.post(&path, &request).await?;
+    // Of a plan alone there is no release or run to tell of.
+    let planned: PlanResponse = client.post(&path, &request).await?;
     request.consent = obtain(context, &planned.plan, args.yes).await?;
     request.plan_only = false;
     let response: DeployResponse = client.post(&path, &request).await?;

@@ -34,10 +34,15 @@ pub(crate) fn run(args: &UpArgs, context: &Context<'_>) -> Result<ExitCode> {
     runtime.block_on(async {
         let setup = Setup {
             data: data.clone(),
-            listen,
+            listen: args.serve.listen.clone(),
             allow_unconfined: true,
         };
-        let server = Server::open(setup).await?;
+        let mut server = Server::open(setup).await?;
+        if args.serve.listen == DEFAULT_LISTEN && server.avoid_taken_port() {
+            context.terminal.talk(&format!(
+                "note: {DEFAULT_LISTEN} is taken, so another port is used"
+            ));
+        }
         server::log_to(Some(&data.join("server.log")))?;
         for gap in &server.gaps {
             context

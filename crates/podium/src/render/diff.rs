@@ -21,8 +21,9 @@ pub(crate) fn render(place: &str, diff: &DiffResponse, paint: Paint) -> String {
         "differ"
     };
     let mut text = format!(
-        "{place}, {count} {verb} between release {} and {}\n\n",
-        diff.from, diff.to
+        "{place}, {count} {verb} between {} and {}\n\n",
+        release(diff.from),
+        release(diff.to)
     );
     let mut columns = Columns::default();
     for node in &diff.nodes {
@@ -44,6 +45,15 @@ pub(crate) fn render(place: &str, diff: &DiffResponse, paint: Paint) -> String {
         }
     }
     text
+}
+
+/// A release by its number; before the first there is nothing.
+fn release(number: u64) -> String {
+    if number == 0 {
+        "nothing".to_owned()
+    } else {
+        format!("release {number}")
+    }
 }
 
 fn modules(node: &NodeDifference) -> String {

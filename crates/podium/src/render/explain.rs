@@ -127,7 +127,9 @@ fn asked_by(explanation: &Explanation) -> Vec<String> {
         .requested_by
         .iter()
         .map(|request| {
+            // A workload is known by its name alone.
             let who = harmless(&request.requester);
+            let who = who.strip_prefix("workload.default#").unwrap_or(&who);
             let alias = match harmless(&request.alias) {
                 alias if alias.is_empty() => String::new(),
                 alias => format!(" as {alias}"),

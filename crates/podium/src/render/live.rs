@@ -3,10 +3,14 @@
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::Timestamp;
 use podium_model::api::Steps;
+use podium_model::kinds::RunPhase;
 
 use super::terminal::Terminal;
 use super::text::Paint;
 use super::tree;
+
+/// Milliseconds after which a run that has not begun is said to be queued.
+const QUEUED_LONG: i64 = 1000;
 
 /// The picture of one run.
 pub(crate) struct Live<'t> {
@@ -16,6 +20,13 @@ pub(crate) struct Live<'t> {
     drawing: Option<Drawing>,
     steps: Option<Steps>,
     notice: Option<String>,
+    queued: Option<Queued>,
+}
+
+/// A run that has not begun. Each is so for a moment; only a longer wait is worth a word.
+struct Queued {
+    since: Timestamp,
+    told: bool,
 }
 
 struct Drawing {
@@ -39,12 +50,13 @@ impl<'t> Live<'t> {
             drawing,
             steps: None,
             notice: None,
+            queued: None,
         }
     }
 
     /// Whether it has to be drawn anew as time goes by.
     pub(crate) fn ticks(&self) -> bool {
-        self.drawing.is_some() && self.steps.is_some()
+        self.queued.is_some() || (self.drawing.is_some() && self.steps.is_some())
     }
 
     /// Shows the run as it is now.
@@ -54,6 +66,14 @@ impl<'t> Live<'t> {
                 self.terminal.talk(&line);
             }
         }
+        self.queued = match self.queued.take() {
+            _ if steps.phase != RunPhase::Queued => None,
+            None => Some(Queued {
+                since: now,
+                told: false,
+            }),
+            still => still,
+        };
         self.steps = Some(steps);
         self.notice = None;
         self.draw(now);
@@ -73,6 +93,13 @@ impl<'t> Live<'t> {
 
     /// Draws it anew, with the time that has gone by.
     pub(crate) fn draw(&mut self, now: Timestamp) {
+        if let Some(queued) = self.queued.as_mut().filter(|_| self.drawing.is_none()) {
+            let waited = now.as_millisecond() - queued.since.as_millisecond();
+            if !queued.told && waited >= QUEUED_LONG {
+                queued.told = true;
+                self.terminal.talk("⏸ queued behind another run");
+            }
+        }
         let (Some(drawing), Some(steps)) = (&mut self.drawing, &self.steps) else {
             return;
         };

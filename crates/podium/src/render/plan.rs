@@ -71,7 +71,7 @@ pub(crate) fn render(plan: &Plan, mood: Mood, elapsed: Option<i64>, paint: Paint
         let _ = write!(
             text,
             "\n{} {lost}\n",
-            paint.bad("Replaces or deletes, and what is in it is lost:")
+            paint.bad("Needs your consent, since what is in it is lost:")
         );
     }
     if !plan.gate.needs.is_empty() {

@@ -101,7 +101,7 @@ fn sample_plan() -> Plan {
         warnings: vec!["container `main` of orders has no command".into()],
         gate: Gate {
             needs: vec!["replacing a stateful resource in production".into()],
-            destructive: vec!["orders-cache (redis)".into()],
+            destructive: vec!["replace orders-cache (redis)".into()],
         },
     }
 }

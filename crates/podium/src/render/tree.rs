@@ -91,30 +91,27 @@ pub(crate) fn lines(heading: &str, steps: &Steps, now: Timestamp, paint: Paint) 
     lines
 }
 
+/// Once a step has been at work for so long, what it does is worth a line.
+const WORTH_A_LINE: i64 = 2000;
+
 /// What has changed since `before`, a line each, for output that is kept.
 pub(crate) fn changes(before: Option<&Steps>, steps: &Steps, now: Timestamp) -> Vec<String> {
     let mut lines = Vec::new();
-    if before.is_none_or(|before| before.phase != steps.phase) {
-        match steps.phase {
-            RunPhase::Queued => lines.push("⏸ queued behind another run".to_owned()),
-            RunPhase::AwaitingApproval => {
-                lines.extend(
-                    steps
-                        .needs
-                        .iter()
-                        .map(|need| format!("⏸ waits for a person: {}", harmless(need))),
-                );
-            }
-            _ => {}
-        }
+    if steps.phase == RunPhase::AwaitingApproval && before.is_none_or(|before| before.phase != steps.phase) {
+        lines.extend(
+            steps
+                .needs
+                .iter()
+                .map(|need| format!("⏸ waits for a person: {}", harmless(need))),
+        );
     }
     for step in &steps.steps {
         let old = before.and_then(|before| before.steps.iter().find(|old| old.resource == step.resource));
-        let same = old.is_some_and(|old| {
-            old.state == step.state && old.attempt == step.attempt && old.message == step.message
-        });
+        let begins =
+            old.is_none_or(|old| old.state != step.state || old.attempt.max(1) != step.attempt.max(1));
+        let says_more = old.is_none_or(|old| old.message != step.message);
         // What only waits for its turn is not worth a line.
-        if same || matches!(step.state.as_str(), "waiting" | "unchanged") {
+        if matches!(step.state.as_str(), "waiting" | "unchanged") || !(begins || says_more) {
             continue;
         }
         let what = format!(
@@ -124,8 +121,18 @@ pub(crate) fn changes(before: Option<&Steps>, steps: &Steps, now: Timestamp) -> 
         );
         let reason = reason(step, now);
         let line = match step.state.as_str() {
-            "running" if reason.is_empty() => {
+            "running" if begins && step.attempt <= 1 => {
                 format!("… {what}: {} by {}", step.action, harmless(&step.module))
+            }
+            "running" if begins => format!("… {what}: attempt {}", step.attempt),
+            "running" => {
+                let at_work = step
+                    .started
+                    .map_or(0, |started| now.as_millisecond() - started.as_millisecond());
+                if at_work < WORTH_A_LINE {
+                    continue;
+                }
+                format!("… {what}: {reason}")
             }
             "succeeded" => format!("✓ {what} {}", elapsed(step, now)),
             _ => format!("{} {what}: {reason}", sign(step)),
