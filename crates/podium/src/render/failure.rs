@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use podium_document::{Diagnostic, Source};
 
 use super::text::{counted, harmless_lines};
+use crate::client::ClientError;
 
 /// Documents were refused; holds the finished text with every place.
 #[derive(Debug, thiserror::Error)]
@@ -49,7 +50,13 @@ pub(crate) fn render(error: &anyhow::Error) -> String {
     }
     let mut text = String::new();
     let mut shown = String::new();
+    let last = error.chain().count().saturating_sub(1);
+    // Of a broken connection only the first word and the last one tell something: in between libraries name themselves.
+    let transport = error.downcast_ref::<ClientError>().is_some();
     for (at, cause) in error.chain().enumerate() {
+        if transport && at > 0 && at < last {
+            continue;
+        }
         let message = harmless_lines(&cause.to_string());
         // Some foreign errors repeat what caused them.
         if message.is_empty() || shown.contains(&message) {

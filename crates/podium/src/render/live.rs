@@ -121,6 +121,8 @@ impl<'t> Live<'t> {
             for line in &drawing.lines {
                 line.abandon();
             }
+            // The cursor is left behind the last line.
+            self.terminal.talk("\n");
         }
     }
 }
