@@ -9,14 +9,14 @@ use podium_model::condition::ConditionStatus;
 use podium_model::graph::ModuleReference;
 use podium_model::kinds::{
     ENVIRONMENT_TYPES, ENVIRONMENTS, EnvironmentSpec, EnvironmentStatus, EnvironmentTypeSpec, MODULE_RULES,
-    MODULE_VERSIONS, MODULES, ModuleContent, ModuleRuleSpec, ModuleSpec, ModuleStatus, ModuleVersionSpec, PROJECTS,
-    ProjectSpec, RESOURCE_TYPES, RESOURCES, RUNNERS, ResourceSpec, ResourceStatus, ResourceTypeSpec, SimpleStatus,
-    WORKLOADS, WorkloadSpec,
+    MODULE_VERSIONS, MODULES, ModuleContent, ModuleRuleSpec, ModuleSpec, ModuleStatus, ModuleVersionSpec,
+    PROJECTS, ProjectSpec, RESOURCE_TYPES, RESOURCES, RUNNERS, ResourceSpec, ResourceStatus,
+    ResourceTypeSpec, SimpleStatus, WORKLOADS, WorkloadSpec,
 };
 use podium_model::value::Value;
 use podium_planner::{CompiledModule, ModuleVersionInput};
 use podium_schema::Schema;
-use podium_store::{BlobDigest, Precondition};
+use podium_store::{BlobDigest, BlobError, Precondition, get_upload};
 use serde::de::DeserializeOwned;
 use serde_json::{Value as Json, json};
 
@@ -35,7 +35,7 @@ impl Admission for KindAdmission {
     async fn admit(&self, request: AdmissionRequest<'_>) -> Result<Admitted, StatusError> {
         let plane = &self.0;
         let judged = match (request.kind.plural, request.operation) {
-            (PROJECTS, Operation::Create) => finalized(&request, PROJECT_FINALIZER),
+            (PROJECTS, Operation::Create) => Ok(finalized(&request, PROJECT_FINALIZER)),
             (ENVIRONMENTS, Operation::Create | Operation::Update) => plane.admit_environment(&request).await,
             (RESOURCE_TYPES, Operation::Create | Operation::Update) => plane.admit_type(&request).await,
             (MODULES, Operation::Create | Operation::Update) => plane.admit_module(&request).await,
@@ -68,20 +68,29 @@ fn invalid(request: &AdmissionRequest<'_>, field: &str, message: &str) -> Contro
 fn refused(request: &AdmissionRequest<'_>, problems: Vec<Problem>) -> ControlError {
     let name = request.name;
     ControlError::Refused(documents_refused(
-        &problems.into_iter().map(|problem| problem.in_document(name)).collect::<Vec<_>>(),
+        &problems
+            .into_iter()
+            .map(|problem| problem.in_document(name))
+            .collect::<Vec<_>>(),
     ))
 }
 
 /// Adds a finalizer to a new object.
-fn finalized(request: &AdmissionRequest<'_>, finalizer: &str) -> Result<Admitted, ControlError> {
+fn finalized(request: &AdmissionRequest<'_>, finalizer: &str) -> Admitted {
     let mut object = request.new.clone().unwrap_or_default();
-    let finalizers = object["metadata"]["finalizers"].as_array().cloned().unwrap_or_default();
+    let finalizers = object["metadata"]["finalizers"]
+        .as_array()
+        .cloned()
+        .unwrap_or_default();
     if !finalizers.iter().any(|found| found == finalizer) {
         let mut finalizers = finalizers;
         finalizers.push(json!(finalizer));
         object["metadata"]["finalizers"] = Json::Array(finalizers);
     }
-    Ok(Admitted { object: Some(object), ..Admitted::default() })
+    Admitted {
+        object: Some(object),
+        ..Admitted::default()
+    }
 }
 
 impl ControlPlane {
@@ -89,16 +98,25 @@ impl ControlPlane {
         let wanted: EnvironmentSpec = spec(request)?;
         if let Some(old) = request.old {
             for field in ["project", "name"] {
-                if old["spec"][field] != request.new.as_ref().map_or(Json::Null, |new| new["spec"][field].clone()) {
+                if old["spec"][field]
+                    != request
+                        .new
+                        .as_ref()
+                        .map_or(Json::Null, |new| new["spec"][field].clone())
+                {
                     return Err(invalid(request, &format!("spec.{field}"), "cannot be changed"));
                 }
             }
             return Ok(Admitted::default());
         }
         if request.name.len() > 63 {
-            return Err(invalid(request, "metadata.name", "must be at most 63 characters: it is a namespace too"));
+            return Err(invalid(
+                request,
+                "metadata.name",
+                "must be at most 63 characters: it is a namespace too",
+            ));
         }
-        let mut admitted = finalized(request, ENVIRONMENT_FINALIZER)?;
+        let mut admitted = finalized(request, ENVIRONMENT_FINALIZER);
         let key = cluster(PROJECTS, &wanted.project);
         let project = get::<ProjectSpec, SimpleStatus>(&*self.store, &key).await?;
         match project {
@@ -115,7 +133,10 @@ impl ControlPlane {
             Some(_) => admitted.preconditions.push(Precondition::Exists(key)),
         }
         let key = cluster(ENVIRONMENT_TYPES, &wanted.environment_type);
-        if get::<EnvironmentTypeSpec, SimpleStatus>(&*self.store, &key).await?.is_none() {
+        if get::<EnvironmentTypeSpec, SimpleStatus>(&*self.store, &key)
+            .await?
+            .is_none()
+        {
             let message = format!("there is no environment type `{}`", wanted.environment_type);
             return Err(invalid(request, "spec.type", &message));
         }
@@ -123,7 +144,9 @@ impl ControlPlane {
         let others: Vec<EnvironmentObject> =
             list::<EnvironmentSpec, EnvironmentStatus>(&*self.store, ENVIRONMENTS, None).await?;
         if let Some(other) = others.iter().find(|other| {
-            other.name() != request.name && other.spec.project == wanted.project && other.spec.name == wanted.name
+            other.name() != request.name
+                && other.spec.project == wanted.project
+                && other.spec.name == wanted.name
         }) {
             let message = format!(
                 "the project {} has an environment `{}` already: {}",
@@ -155,7 +178,11 @@ impl ControlPlane {
             .iter()
             .find(|other| other.name() != request.name && other.spec.resource_type == wanted.resource_type)
         {
-            let message = format!("`{}` is described by {} already", wanted.resource_type, other.name());
+            let message = format!(
+                "`{}` is described by {} already",
+                wanted.resource_type,
+                other.name()
+            );
             return Err(invalid(request, "spec.type", &message));
         }
         Ok(Admitted::default())
@@ -174,7 +201,10 @@ impl ControlPlane {
         let newest = if latest == 0 {
             None
         } else {
-            let reference = ModuleReference { module: request.name.to_owned(), version: latest };
+            let reference = ModuleReference {
+                module: request.name.to_owned(),
+                version: latest,
+            };
             let key = cluster(MODULE_VERSIONS, &reference.object_name());
             get::<ModuleVersionSpec, SimpleStatus>(&*self.store, &key).await?
         };
@@ -182,8 +212,12 @@ impl ControlPlane {
         if is_new {
             latest += 1;
         }
-        let reference = ModuleReference { module: request.name.to_owned(), version: latest };
-        self.check_module(request, &wanted, &reference, &mut admitted).await?;
+        let reference = ModuleReference {
+            module: request.name.to_owned(),
+            version: latest,
+        };
+        self.check_module(request, &wanted, &reference, &mut admitted)
+            .await?;
         let version = wanted.use_version.unwrap_or(latest);
         if version > latest {
             let message = format!("there is no version {version}; the newest is {latest}");
@@ -201,14 +235,32 @@ impl ControlPlane {
             };
             // A module that was deleted and comes back goes on counting after its former versions.
             admitted.preconditions.push(Precondition::Absent(key.clone()));
-            let change =
-                create(&key, "ModuleVersion", &self.uid(), now, &content, &SimpleStatus::default())?;
+            let change = create(
+                &key,
+                "ModuleVersion",
+                &self.uid(),
+                now,
+                &content,
+                &SimpleStatus::default(),
+            )?;
             admitted.changes.push(change);
         }
         let mut object = request.new.clone().unwrap_or_default();
         let generation = object["metadata"]["generation"].as_i64().unwrap_or(1);
-        let mut new = ModuleStatus { observed_generation: generation, latest_version: latest, version, ..status };
-        set_ready(&mut new.conditions, ConditionStatus::True, "Published", "", generation, now);
+        let mut new = ModuleStatus {
+            observed_generation: generation,
+            latest_version: latest,
+            version,
+            ..status
+        };
+        set_ready(
+            &mut new.conditions,
+            ConditionStatus::True,
+            "Published",
+            "",
+            generation,
+            now,
+        );
         object["status"] =
             serde_json::to_value(new).map_err(|error| ControlError::Damaged(error.to_string()))?;
         admitted.object = Some(object);
@@ -226,10 +278,18 @@ impl ControlPlane {
         let at = |parts: &[&str]| Path(parts.iter().map(|part| PathSegment::from(*part)).collect());
         if let Some(source) = &wanted.content.source {
             match BlobDigest::parse(&source.bundle) {
-                Ok(digest) => admitted.blobs.push(digest),
+                Ok(digest) => {
+                    if let Some(mistake) = self.bundle_mistake(&digest, &source.path).await? {
+                        problems.push(Problem::error(at(&["spec", "source"]), mistake));
+                    }
+                    admitted.blobs.push(digest);
+                }
                 Err(text) => problems.push(
-                    Problem::error(at(&["spec", "source", "bundle"]), format!("`{text}` is no digest of an upload"))
-                        .help("apply the module with podium apply: it uploads the folder"),
+                    Problem::error(
+                        at(&["spec", "source", "bundle"]),
+                        format!("`{text}` is no digest of an upload"),
+                    )
+                    .help("apply the module with podium apply: it uploads the folder"),
                 ),
             }
         }
@@ -249,14 +309,37 @@ impl ControlPlane {
         if problems.iter().any(Problem::is_error) {
             return Err(refused(request, problems));
         }
-        admitted.warnings.extend(problems.into_iter().map(|problem| problem.message));
+        admitted
+            .warnings
+            .extend(problems.into_iter().map(|problem| problem.message));
         Ok(())
+    }
+
+    /// What is wrong with a module's source: it is taken apart once, so that a bundle that no step could use is
+    /// refused when the module is applied.
+    async fn bundle_mistake(&self, digest: &BlobDigest, folder: &str) -> Result<Option<String>, ControlError> {
+        let bundle = match get_upload(&*self.store, digest).await {
+            Ok(bundle) => bundle,
+            Err(BlobError::Missing(_)) => {
+                return Ok(Some(format!("there is no upload {digest}; podium apply uploads the folder")));
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let folder = folder.to_owned();
+        let check = move || podium_drivers::check_bundle(&bundle, &folder).err();
+        tokio::task::spawn_blocking(check)
+            .await
+            .map_err(|error| ControlError::Damaged(error.to_string()))
     }
 
     async fn admit_rule(&self, request: &AdmissionRequest<'_>) -> Result<Admitted, ControlError> {
         let wanted: ModuleRuleSpec = spec(request)?;
         if wanted.environment.is_some() && wanted.project.is_none() {
-            return Err(invalid(request, "spec.environment", "needs `project`: an environment is named within one"));
+            return Err(invalid(
+                request,
+                "spec.environment",
+                "needs `project`: an environment is named within one",
+            ));
         }
         let key = cluster(MODULES, &wanted.module);
         let Some(module) = get::<ModuleSpec, ModuleStatus>(&*self.store, &key).await? else {
@@ -268,7 +351,9 @@ impl ControlPlane {
                 continue;
             }
             let key = cluster(MODULES, &other.spec.module);
-            let Some(served) = get::<ModuleSpec, ModuleStatus>(&*self.store, &key).await? else { continue };
+            let Some(served) = get::<ModuleSpec, ModuleStatus>(&*self.store, &key).await? else {
+                continue;
+            };
             if served.spec.content.resource_type == module.spec.content.resource_type {
                 let message = format!(
                     "the rule `{}` has the same selectors for the type {}: which of the two should choose?",
@@ -278,7 +363,10 @@ impl ControlPlane {
                 return Err(invalid(request, "spec", &message));
             }
         }
-        Ok(Admitted { preconditions: vec![Precondition::Exists(key)], ..Admitted::default() })
+        Ok(Admitted {
+            preconditions: vec![Precondition::Exists(key)],
+            ..Admitted::default()
+        })
     }
 
     /// A document that cannot be read at all is refused; one that does not resolve is taken, and shown so.
@@ -301,15 +389,21 @@ impl ControlPlane {
     async fn refuse_in_use(&self, request: &AdmissionRequest<'_>) -> Result<Admitted, ControlError> {
         let in_use = |what: &str, by: &str| -> ControlError {
             let message = format!("{what} is in use by {by}");
-            StatusError::forbidden_object(request.kind.group, request.kind.plural, request.name, &message).into()
+            StatusError::forbidden_object(request.kind.group, request.kind.plural, request.name, &message)
+                .into()
         };
         match request.kind.plural {
             ENVIRONMENT_TYPES => {
-                let environments = list::<EnvironmentSpec, EnvironmentStatus>(&*self.store, ENVIRONMENTS, None).await?;
-                if let Some(by) =
-                    environments.iter().find(|environment| environment.spec.environment_type == request.name)
+                let environments =
+                    list::<EnvironmentSpec, EnvironmentStatus>(&*self.store, ENVIRONMENTS, None).await?;
+                if let Some(by) = environments
+                    .iter()
+                    .find(|environment| environment.spec.environment_type == request.name)
                 {
-                    return Err(in_use("the environment type", &format!("the environment {}", by.name())));
+                    return Err(in_use(
+                        "the environment type",
+                        &format!("the environment {}", by.name()),
+                    ));
                 }
             }
             MODULES => {
@@ -317,23 +411,38 @@ impl ControlPlane {
                 if let Some(by) = rules.iter().find(|rule| rule.spec.module == request.name) {
                     return Err(in_use("the module", &format!("the rule {}", by.name())));
                 }
-                if let Some(by) = self.live_resource_where(|spec| spec.module == request.name).await? {
+                if let Some(by) = self
+                    .live_resource_where(|spec| spec.module == request.name)
+                    .await?
+                {
                     return Err(in_use("the module", &by));
                 }
             }
             RESOURCE_TYPES => {
-                let named = request.old.and_then(|old| old["spec"]["type"].as_str()).unwrap_or_default();
-                if let Some(by) = self.live_resource_where(|spec| spec.resource_type == named).await? {
+                let named = request
+                    .old
+                    .and_then(|old| old["spec"]["type"].as_str())
+                    .unwrap_or_default();
+                if let Some(by) = self
+                    .live_resource_where(|spec| spec.resource_type == named)
+                    .await?
+                {
                     return Err(in_use("the resource type", &by));
                 }
                 let modules = list::<ModuleSpec, ModuleStatus>(&*self.store, MODULES, None).await?;
-                if let Some(by) = modules.iter().find(|module| module.spec.content.resource_type == named) {
+                if let Some(by) = modules
+                    .iter()
+                    .find(|module| module.spec.content.resource_type == named)
+                {
                     return Err(in_use("the resource type", &format!("the module {}", by.name())));
                 }
             }
             RUNNERS => {
                 let modules = list::<ModuleSpec, ModuleStatus>(&*self.store, MODULES, None).await?;
-                if let Some(by) = modules.iter().find(|module| module.spec.content.runner == request.name) {
+                if let Some(by) = modules
+                    .iter()
+                    .find(|module| module.spec.content.runner == request.name)
+                {
                     return Err(in_use("the runner", &format!("the module {}", by.name())));
                 }
             }
@@ -374,22 +483,32 @@ fn driver_settings(content: &ModuleContent) -> Vec<Problem> {
     let at = |parts: &[&str]| Path(parts.iter().map(|part| PathSegment::from(*part)).collect());
     let mut problems = Vec::new();
     match (&content.script, content.driver) {
-        (None, DriverKind::Script) => problems
-            .push(Problem::error(at(&["spec", "script"]), "the driver `script` needs `script` with the steps of `apply`")),
+        (None, DriverKind::Script) => problems.push(Problem::error(
+            at(&["spec", "script"]),
+            "the driver `script` needs `script` with the steps of `apply`",
+        )),
         (Some(_), driver) if driver != DriverKind::Script => problems.push(
             Problem::error(
                 at(&["spec", "script"]),
-                format!("`script` belongs to the driver `script`, this module's driver is `{}`", driver.as_str()),
+                format!(
+                    "`script` belongs to the driver `script`, this module's driver is `{}`",
+                    driver.as_str()
+                ),
             )
             .on_key(),
         ),
         (Some(script), _) => {
             if script.apply.is_empty() {
-                problems.push(Problem::error(at(&["spec", "script", "apply"]), "needs at least one step"));
+                problems.push(Problem::error(
+                    at(&["spec", "script", "apply"]),
+                    "needs at least one step",
+                ));
             }
-            for (part, steps) in
-                [("apply", &script.apply), ("destroy", &script.destroy), ("observe", &script.observe)]
-            {
+            for (part, steps) in [
+                ("apply", &script.apply),
+                ("destroy", &script.destroy),
+                ("observe", &script.observe),
+            ] {
                 for (index, step) in steps.iter().enumerate() {
                     if step.run.is_some() != step.command.is_empty() {
                         let mut path = at(&["spec", "script", part]);

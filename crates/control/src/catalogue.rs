@@ -44,7 +44,12 @@ impl CatalogueCache {
         let (sender, seen) = watch::channel(Seen::default());
         let (changes, changed) = watch::channel(0);
         tokio::spawn(follow(Arc::clone(&store), sender, changes));
-        Arc::new(Self { store, seen, built: Mutex::new(None), changed })
+        Arc::new(Self {
+            store,
+            seen,
+            built: Mutex::new(None),
+            changed,
+        })
     }
 
     /// Tells of every change of the catalogue.
@@ -60,10 +65,10 @@ impl CatalogueCache {
             Ok(seen) => seen.edition,
             Err(_) => return Err(ControlError::Store(podium_store::StoreError::Closed)),
         };
-        if let Some((built, catalogue)) = &*self.built.lock().unwrap_or_else(PoisonError::into_inner) {
-            if *built == edition {
-                return Ok(Arc::clone(catalogue));
-            }
+        if let Some((built, catalogue)) = &*self.built.lock().unwrap_or_else(PoisonError::into_inner)
+            && *built == edition
+        {
+            return Ok(Arc::clone(catalogue));
         }
         let catalogue = Arc::new(build(&self.store).await?);
         *self.built.lock().unwrap_or_else(PoisonError::into_inner) = Some((edition, Arc::clone(&catalogue)));
@@ -85,7 +90,11 @@ async fn follow(store: SharedStore, sender: watch::Sender<Seen>, changes: watch:
             seen.edition += u64::from(after.is_none());
             seen.revision = seen.revision.max(start);
         });
-        let request = WatchRequest { resource: None, namespace: None, after: start };
+        let request = WatchRequest {
+            resource: None,
+            namespace: None,
+            after: start,
+        };
         let Ok(mut stream) = store.watch(request).await else {
             if sender.is_closed() {
                 return;
@@ -97,7 +106,9 @@ async fn follow(store: SharedStore, sender: watch::Sender<Seen>, changes: watch:
         loop {
             match stream.next().await {
                 Some(Ok((revision, events))) => {
-                    let touched = events.iter().any(|event| is_of_catalogue(&event.object.key.resource.resource));
+                    let touched = events
+                        .iter()
+                        .any(|event| is_of_catalogue(&event.object.key.resource.resource));
                     sender.send_modify(|seen| {
                         seen.revision = revision;
                         seen.edition += u64::from(touched);
@@ -131,13 +142,19 @@ async fn build(store: &SharedStore) -> Result<Catalogue, ControlError> {
         if module.status.version == 0 {
             continue;
         }
-        let reference = ModuleReference { module: module.name().to_owned(), version: module.status.version };
+        let reference = ModuleReference {
+            module: module.name().to_owned(),
+            version: module.status.version,
+        };
         if let Some(version) = module_version(store, &reference).await? {
             input.modules.push(version);
         }
     }
     for rule in list::<ModuleRuleSpec, SimpleStatus>(&**store, MODULE_RULES, None).await? {
-        input.rules.push(RuleInput { name: rule.name().to_owned(), spec: rule.spec });
+        input.rules.push(RuleInput {
+            name: rule.name().to_owned(),
+            spec: rule.spec,
+        });
     }
     for runner in list::<RunnerSpec, RunnerStatus>(&**store, RUNNERS, None).await? {
         // A runner that has not reported is not known to lack anything.

@@ -7,7 +7,7 @@ use podium_frontends::score::{self, FileText, Override, Part, Template};
 use podium_model::kinds::WorkloadSpec;
 use podium_model::value::{Reference, Source, Value};
 use podium_planner::{ReferenceUse, RequestInput, WorkloadInput};
-use podium_store::{BlobDigest, SharedStore};
+use podium_store::{BlobDigest, BlobError, SharedStore, get_upload};
 use serde_json::Value as Json;
 
 use crate::error::ControlError;
@@ -16,18 +16,20 @@ use crate::error::ControlError;
 ///
 /// # Errors
 /// What is wrong with the overrides.
-pub(crate) fn document(spec: &WorkloadSpec) -> Result<Json, Problem> {
+pub(crate) fn document(spec: &WorkloadSpec) -> Result<Json, String> {
     let mut document = spec.score.clone();
     let mut overrides = Vec::with_capacity(spec.overrides.len());
     for (index, json) in spec.overrides.iter().enumerate() {
         match serde_json::from_value::<Override>(json.clone()) {
             Ok(one) => overrides.push(one),
-            Err(error) => return Err(Problem::error(Path::default(), format!("override {index}: {error}"))),
+            Err(error) => {
+                return Err(format!("override {index}: {error}"));
+            }
         }
     }
     match score::apply_overrides(&mut document, &overrides) {
         Ok(()) => Ok(document),
-        Err(error) => Err(Problem::error(Path::default(), error.to_string())),
+        Err(error) => Err(error.to_string()),
     }
 }
 
@@ -41,11 +43,14 @@ pub(crate) async fn requests(
     spec: &WorkloadSpec,
 ) -> Result<Result<WorkloadInput, Vec<Problem>>, ControlError> {
     let named = |problems: Vec<Problem>| -> Vec<Problem> {
-        problems.into_iter().map(|problem| problem.in_document(name)).collect()
+        problems
+            .into_iter()
+            .map(|problem| problem.in_document(name))
+            .collect()
     };
     let document = match document(spec) {
         Ok(document) => document,
-        Err(problem) => return Ok(Err(named(vec![problem]))),
+        Err(message) => return Ok(Err(named(vec![Problem::error(Path::default(), message)]))),
     };
     let workload = match score::parse(&document) {
         Ok(workload) => workload,
@@ -60,15 +65,24 @@ pub(crate) async fn requests(
     }
     let mut files = BTreeMap::new();
     for (source, file) in &spec.files {
-        let digest = match BlobDigest::parse(&file.digest) {
-            Ok(digest) => digest,
-            Err(_) => {
-                let problem =
-                    Problem::error(Path::default(), format!("the digest of the file `{source}` is not one"));
+        let Ok(digest) = BlobDigest::parse(&file.digest) else {
+            let problem = Problem::error(
+                Path::default(),
+                format!("the digest of the file `{source}` is not one"),
+            );
+            return Ok(Err(named(vec![problem])));
+        };
+        // Only what a client uploaded: the digests of the server's own blobs are no secret, their contents are.
+        let content = match get_upload(&**store, &digest).await {
+            Ok(content) => content,
+            Err(BlobError::Missing(_)) => {
+                let message = format!("the file `{source}` names {digest}, and there is no such upload");
+                let problem = Problem::error(Path::default(), message)
+                    .help("deploy with podium: it uploads the files that a document names");
                 return Ok(Err(named(vec![problem])));
             }
+            Err(error) => return Err(error.into()),
         };
-        let content = store.get_blob(&digest).await?;
         let text = match String::from_utf8(content.to_vec()) {
             Ok(text) => FileText::Text(text),
             Err(error) => FileText::Bytes(error.into_bytes()),
@@ -79,16 +93,29 @@ pub(crate) async fn requests(
         Ok(request) => request,
         Err(problems) => return Ok(Err(named(problems))),
     };
-    let coordinates: BTreeMap<&str, _> =
-        request.resources.iter().map(|resource| (resource.alias.as_str(), &resource.coordinate)).collect();
-    let mut convert = Converter { coordinates: &coordinates, uses: Vec::new(), path: Path::default() };
+    let coordinates: BTreeMap<&str, _> = request
+        .resources
+        .iter()
+        .map(|resource| (resource.alias.as_str(), &resource.coordinate))
+        .collect();
+    let mut convert = Converter {
+        coordinates: &coordinates,
+        uses: Vec::new(),
+        path: Path::default(),
+    };
     let params = convert.map(&request.params);
     let mut requests = Vec::with_capacity(request.resources.len());
     for resource in &request.resources {
-        let place = Path(vec!["resources".into(), PathSegment::from(resource.alias.as_str())]);
+        let place = Path(vec![
+            "resources".into(),
+            PathSegment::from(resource.alias.as_str()),
+        ]);
         convert.path = place.clone();
         convert.path.0.push("params".into());
-        let params = resource.params.as_ref().map_or_else(Value::empty_map, |params| convert.map(params));
+        let params = resource
+            .params
+            .as_ref()
+            .map_or_else(Value::empty_map, |params| convert.map(params));
         requests.push(RequestInput {
             alias: resource.alias.clone(),
             coordinate: resource.coordinate.clone(),
@@ -97,7 +124,12 @@ pub(crate) async fn requests(
         });
     }
     let uses = convert.uses;
-    Ok(Ok(WorkloadInput { name: name.to_owned(), params, requests, uses }))
+    Ok(Ok(WorkloadInput {
+        name: name.to_owned(),
+        params,
+        requests,
+        uses,
+    }))
 }
 
 /// Turns templates into values, and remembers where outputs are named.
@@ -143,7 +175,11 @@ impl Converter<'_> {
                 let single = parts.len() == 1;
                 let values = parts.iter().filter_map(|part| self.part(part)).collect();
                 // In a text everything is text: a lone reference is one too, so that `${resources.db.port}` is "5432".
-                if single && self.is_param() { only(values) } else { Value::concat(values) }
+                if single && self.is_param() {
+                    only(values)
+                } else {
+                    Value::concat(values)
+                }
             }
         }
     }
@@ -177,5 +213,9 @@ impl Converter<'_> {
 }
 
 fn only(mut values: Vec<Value>) -> Value {
-    if values.len() == 1 { values.remove(0) } else { Value::concat(values) }
+    if values.len() == 1 {
+        values.remove(0)
+    } else {
+        Value::concat(values)
+    }
 }

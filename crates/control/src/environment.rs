@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use podium_model::coordinate::Coordinate;
 use podium_model::graph::ModuleReference;
 use podium_model::kinds::{
-    ENVIRONMENT_TYPES, ENVIRONMENTS, EnvironmentSpec, EnvironmentStatus, EnvironmentTypeSpec, Mode, RESOURCES,
-    RUNS, ResourceSpec, ResourceStatus, RunSpec, RunStatus, SimpleStatus, WORKLOADS, WorkloadSpec,
+    ENVIRONMENT_TYPES, ENVIRONMENTS, EnvironmentSpec, EnvironmentStatus, EnvironmentTypeSpec, Mode,
+    RESOURCES, RUNS, ResourceSpec, ResourceStatus, RunSpec, RunStatus, SimpleStatus, WORKLOADS, WorkloadSpec,
 };
 use podium_model::value::Value;
 use podium_planner::{EnvironmentContext, Live, LiveResource};
@@ -34,17 +34,20 @@ pub(crate) struct EnvironmentState {
 
 /// The coordinate of a Resource object.
 pub(crate) fn coordinate(resource: &ResourceObject) -> Coordinate {
-    Coordinate::new(&resource.spec.resource_type, &resource.spec.class, &resource.spec.id)
+    Coordinate::new(
+        &resource.spec.resource_type,
+        &resource.spec.class,
+        &resource.spec.id,
+    )
 }
 
 /// Reads an environment by the name of its object.
 pub(crate) async fn find(store: &SharedStore, name: &str) -> Result<EnvironmentObject, ControlError> {
-    match get(&**store, &cluster(ENVIRONMENTS, name)).await? {
-        Some(object) => Ok(object),
-        None => {
-            let plural = resource(ENVIRONMENTS);
-            Err(podium_apiserver::StatusError::not_found(&plural.group, &plural.resource, name).into())
-        }
+    if let Some(object) = get(&**store, &cluster(ENVIRONMENTS, name)).await? {
+        Ok(object)
+    } else {
+        let plural = resource(ENVIRONMENTS);
+        Err(podium_apiserver::StatusError::not_found(&plural.group, &plural.resource, name).into())
     }
 }
 
@@ -63,13 +66,12 @@ impl EnvironmentState {
     /// Reads everything of one environment.
     pub(crate) async fn load(store: &SharedStore, name: &str) -> Result<Self, ControlError> {
         let object = find(store, name).await?;
-        let mode = match object.spec.mode {
-            Some(mode) => mode,
-            None => {
-                let key = cluster(ENVIRONMENT_TYPES, &object.spec.environment_type);
-                let found = get::<EnvironmentTypeSpec, SimpleStatus>(&**store, &key).await?;
-                found.map(|found| found.spec.default_mode).unwrap_or_default()
-            }
+        let mode = if let Some(mode) = object.spec.mode {
+            mode
+        } else {
+            let key = cluster(ENVIRONMENT_TYPES, &object.spec.environment_type);
+            let found = get::<EnvironmentTypeSpec, SimpleStatus>(&**store, &key).await?;
+            found.map(|found| found.spec.default_mode).unwrap_or_default()
         };
         let workloads = list::<WorkloadSpec, SimpleStatus>(&**store, WORKLOADS, Some(name)).await?;
         let resources = list::<ResourceSpec, ResourceStatus>(&**store, RESOURCES, Some(name)).await?;
@@ -83,8 +85,14 @@ impl EnvironmentState {
             context: context(&object),
             mode,
             object,
-            workloads: workloads.into_iter().map(|workload| (workload.name().to_owned(), workload)).collect(),
-            resources: resources.into_iter().map(|resource| (coordinate(&resource), resource)).collect(),
+            workloads: workloads
+                .into_iter()
+                .map(|workload| (workload.name().to_owned(), workload))
+                .collect(),
+            resources: resources
+                .into_iter()
+                .map(|resource| (coordinate(&resource), resource))
+                .collect(),
             open_runs,
         })
     }
@@ -99,7 +107,8 @@ impl EnvironmentState {
             for request in &resource.spec.requested_by {
                 if !request.author.is_empty() {
                     let key = (coordinate.clone(), request.requester.clone());
-                    live.authors.insert(key, (request.release, request.author.clone()));
+                    live.authors
+                        .insert(key, (request.release, request.author.clone()));
                 }
             }
         }
@@ -113,7 +122,10 @@ impl EnvironmentState {
     ) -> Result<BTreeMap<Coordinate, LiveResource>, ControlError> {
         let mut live = BTreeMap::new();
         for (coordinate, resource) in &self.resources {
-            live.insert(coordinate.clone(), live_resource(store, coordinate, resource).await?);
+            live.insert(
+                coordinate.clone(),
+                live_resource(store, coordinate, resource).await?,
+            );
         }
         Ok(live)
     }
@@ -140,8 +152,16 @@ pub(crate) async fn live_resource(
     Ok(LiveResource {
         coordinate: coordinate.clone(),
         module: ModuleReference {
-            module: if never { resource.spec.module.clone() } else { applied.module },
-            version: if never { resource.spec.module_version } else { applied.module_version },
+            module: if never {
+                resource.spec.module.clone()
+            } else {
+                applied.module
+            },
+            version: if never {
+                resource.spec.module_version
+            } else {
+                applied.module_version
+            },
         },
         driver: applied
             .driver
@@ -151,7 +171,11 @@ pub(crate) async fn live_resource(
         complete: applied.complete,
         made: resource.status.outputs.is_some(),
         outputs: outputs(store, resource).await?,
-        needs: applied.needs.iter().filter_map(|need| parse_coordinate(need)).collect(),
+        needs: applied
+            .needs
+            .iter()
+            .filter_map(|need| parse_coordinate(need))
+            .collect(),
         protect: resource.spec.protect,
     })
 }
@@ -159,7 +183,11 @@ pub(crate) async fn live_resource(
 /// The outputs of a resource with the handles of their secrets.
 pub(crate) async fn outputs(store: &SharedStore, resource: &ResourceObject) -> Result<Value, ControlError> {
     if resource.status.outputs_blob.is_empty() {
-        return Ok(resource.status.outputs.as_ref().map_or_else(Value::empty_map, Value::from_json));
+        return Ok(resource
+            .status
+            .outputs
+            .as_ref()
+            .map_or_else(Value::empty_map, Value::from_json));
     }
     let tagged: serde_json::Value = read_blob(store, &resource.status.outputs_blob).await?;
     Value::from_tagged(&tagged).map_err(|error| ControlError::Damaged(error.to_string()))

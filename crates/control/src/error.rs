@@ -46,23 +46,24 @@ impl From<ControlError> for StatusError {
             ControlError::Refused(status) => status,
             ControlError::Documents(problems) => documents_refused(&problems),
             ControlError::Expression(message) => StatusError::new(422, "Invalid", message),
-            ControlError::Store(StoreError::ReadOnly { reason }) => {
+            ControlError::Store(StoreError::ReadOnly { reason })
+            | ControlError::Commit(CommitError::Store(StoreError::ReadOnly { reason })) => {
                 StatusError::unavailable(format!("the store cannot write: {reason}"))
             }
-            ControlError::Commit(CommitError::Store(StoreError::ReadOnly { reason })) => {
-                StatusError::unavailable(format!("the store cannot write: {reason}"))
-            }
-            ControlError::Commit(CommitError::MissingBlob(digest)) => {
+            ControlError::Commit(CommitError::MissingBlob(digest))
+            | ControlError::Blob(BlobError::Missing(digest)) => {
                 StatusError::bad_request(format!("the upload {digest} does not exist: upload it first"))
             }
-            ControlError::Blob(BlobError::Missing(digest)) => {
-                StatusError::bad_request(format!("the upload {digest} does not exist: upload it first"))
+            ControlError::Commit(error @ (CommitError::TooLarge { .. } | CommitError::TooDeep { .. })) => {
+                StatusError::too_large(error.to_string())
             }
             error if error.is_conflict() => {
                 StatusError::unavailable("others are changing the same objects; try again".to_owned())
             }
             error => {
-                let source = std::error::Error::source(&error).map(ToString::to_string).unwrap_or_default();
+                let source = std::error::Error::source(&error)
+                    .map(ToString::to_string)
+                    .unwrap_or_default();
                 tracing::error!(%error, source, "a request failed");
                 StatusError::internal()
             }
@@ -88,7 +89,10 @@ pub(crate) fn documents_refused(problems: &[Problem]) -> StatusError {
     };
     let mut status = StatusError::new(422, "Invalid", format!("{first}{more}"));
     let details = status.details.get_or_insert_default();
-    details.problems = problems.iter().filter_map(|problem| serde_json::to_value(problem).ok()).collect();
+    details.problems = problems
+        .iter()
+        .filter_map(|problem| serde_json::to_value(problem).ok())
+        .collect();
     details.causes = problems
         .iter()
         .map(|problem| podium_apiserver::Cause {

@@ -50,17 +50,24 @@ pub(crate) struct DriverExecutor {
 }
 
 impl DriverExecutor {
-    pub(crate) fn new(
-        store: SharedStore,
-        drivers: Drivers,
-        catalogue: Arc<CatalogueCache>,
-    ) -> Self {
-        Self { store, drivers, catalogue, runs: Mutex::default(), left_behind: Mutex::default() }
+    pub(crate) fn new(store: SharedStore, drivers: Drivers, catalogue: Arc<CatalogueCache>) -> Self {
+        Self {
+            store,
+            drivers,
+            catalogue,
+            runs: Mutex::default(),
+            left_behind: Mutex::default(),
+        }
     }
 
     /// The graph and environment of a run.
     pub(crate) async fn run_data(&self, run: &RunContext) -> Result<Arc<RunData>, ControlError> {
-        if let Some(data) = self.runs.lock().unwrap_or_else(PoisonError::into_inner).get(&run.uid) {
+        if let Some(data) = self
+            .runs
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&run.uid)
+        {
             return Ok(Arc::clone(data));
         }
         let key = namespaced(RELEASES, &run.namespace, &release_name(run.release));
@@ -69,7 +76,11 @@ impl DriverExecutor {
             .ok_or_else(|| ControlError::Damaged(format!("{key} is missing")))?;
         let graph = read_blob(&self.store, &release.spec.graph).await?;
         let state = environment::EnvironmentState::load(&self.store, &run.namespace).await?;
-        let data = Arc::new(RunData { graph, context: state.context, mode: state.mode });
+        let data = Arc::new(RunData {
+            graph,
+            context: state.context,
+            mode: state.mode,
+        });
         self.runs
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -79,12 +90,22 @@ impl DriverExecutor {
 
     /// Forgets a run that is over.
     pub(crate) async fn forget_run(&self, state: &RunState) {
-        self.runs.lock().unwrap_or_else(PoisonError::into_inner).remove(&state.run().uid);
+        self.runs
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&state.run().uid);
         for (node, progress) in state.nodes() {
             let driver = self.drivers.get(node.driver);
             for attempt in 1..=progress.attempt {
                 for operation in [Operation::Apply, Operation::Destroy] {
-                    driver.forget(&operation::step_name(&state.run().uid, &node.name, operation, attempt)).await;
+                    driver
+                        .forget(&operation::step_name(
+                            &state.run().uid,
+                            &node.name,
+                            operation,
+                            attempt,
+                        ))
+                        .await;
                 }
             }
         }
@@ -108,10 +129,10 @@ impl DriverExecutor {
         }
         let mut outputs = BTreeMap::new();
         for node in nodes {
-            if let Some(resource) = self.resource(namespace, &node.object_name()).await? {
-                if resource.status.outputs.is_some() {
-                    outputs.insert(node, environment::outputs(&self.store, &resource).await?);
-                }
+            if let Some(resource) = self.resource(namespace, &node.object_name()).await?
+                && resource.status.outputs.is_some()
+            {
+                outputs.insert(node, environment::outputs(&self.store, &resource).await?);
             }
         }
         Ok(outputs)
@@ -132,7 +153,9 @@ impl DriverExecutor {
     ) -> Result<Prepared, ControlError> {
         let data = self.run_data(run).await?;
         let Some(wanted) = data.graph.nodes.get(&node.coordinate) else {
-            return Ok(Prepared::Refused { message: "the release's graph does not have it".to_owned() });
+            return Ok(Prepared::Refused {
+                message: "the release's graph does not have it".to_owned(),
+            });
         };
         let inputs = match self.inputs(&run.namespace, wanted).await {
             Ok(inputs) => inputs,
@@ -148,7 +171,9 @@ impl DriverExecutor {
             });
         }
         let Some(resource) = self.resource(&run.namespace, &node.name).await? else {
-            return Ok(Prepared::Refused { message: "its object is gone".to_owned() });
+            return Ok(Prepared::Refused {
+                message: "its object is gone".to_owned(),
+            });
         };
         let applied = resource.status.applied.clone().unwrap_or_default();
         let digest = applied_digest(&wanted.module, &inputs);
@@ -162,13 +187,16 @@ impl DriverExecutor {
         }
         if node.pending && resource.status.outputs.is_some() && !applied.inputs.is_empty() {
             let tagged: serde_json::Value = read_blob(&self.store, &applied.inputs).await?;
-            let before = Value::from_tagged(&tagged).map_err(|error| ControlError::Damaged(error.to_string()))?;
+            let before =
+                Value::from_tagged(&tagged).map_err(|error| ControlError::Damaged(error.to_string()))?;
             let replaces = difference(&before, &inputs).into_iter().find(|field| {
                 let path = field.path.strip_prefix("inputs.").unwrap_or(&field.path);
-                wanted
-                    .replace_on
-                    .iter()
-                    .any(|on| path == on || path.strip_prefix(on.as_str()).is_some_and(|rest| rest.starts_with('.')))
+                wanted.replace_on.iter().any(|on| {
+                    path == on
+                        || path
+                            .strip_prefix(on.as_str())
+                            .is_some_and(|rest| rest.starts_with('.'))
+                })
             });
             let outside = match replaces {
                 Some(field) => {
@@ -178,15 +206,16 @@ impl DriverExecutor {
                         field.path.strip_prefix("inputs.").unwrap_or(&field.path)
                     ))
                 }
-                None if data.mode == Mode::Review => {
-                    Some("now that its inputs are known, it would be updated; the environment is in review".to_owned())
-                }
+                None if data.mode == Mode::Review => Some(
+                    "now that its inputs are known, it would be updated; the environment is in review"
+                        .to_owned(),
+                ),
                 None => None,
             };
-            if let Some(reason) = outside {
-                if progress.outside_approved_by.is_none() {
-                    return Ok(Prepared::Outside { reason });
-                }
+            if let Some(reason) = outside
+                && progress.outside_approved_by.is_none()
+            {
+                return Ok(Prepared::Outside { reason });
             }
         }
         if resource.spec.protect && operations.contains(&Operation::Destroy) {
@@ -206,7 +235,9 @@ impl DriverExecutor {
                 message: "it is protected: lift spec.protect before it can be deleted".to_owned(),
             });
         }
-        Ok(Prepared::Proceed { operations: vec![Operation::Destroy] })
+        Ok(Prepared::Proceed {
+            operations: vec![Operation::Destroy],
+        })
     }
 
     async fn carry_out(&self, step: &Step, recover: bool) -> Result<StepOutcome, ControlError> {
@@ -215,7 +246,11 @@ impl DriverExecutor {
             match self.destroy_operation(step).await? {
                 Some(operation) => operation,
                 // Nothing was ever begun: there is nothing to remove.
-                None => return Ok(StepOutcome::Succeeded { result: serde_json::Value::Null }),
+                None => {
+                    return Ok(StepOutcome::Succeeded {
+                        result: serde_json::Value::Null,
+                    });
+                }
             }
         } else {
             self.apply_operation(step).await?
@@ -227,12 +262,25 @@ impl DriverExecutor {
             (false, false) => driver.apply(&operation).await,
         };
         match outcome {
-            Outcome::Destroyed => Ok(StepOutcome::Succeeded { result: serde_json::Value::Null }),
-            Outcome::Applied { outputs, sensitive, state, log_tail } => {
+            Outcome::Destroyed => Ok(StepOutcome::Succeeded {
+                result: serde_json::Value::Null,
+            }),
+            Outcome::Applied {
+                outputs,
+                sensitive,
+                state,
+                log_tail,
+            } => {
                 let tool = secrets::take_outputs(&*self.store, &outputs, &sensitive).await?;
                 self.applied(step, &tool, state, log_tail).await
             }
-            Outcome::Failed { step: part, message, output_tail, retriable, state } => {
+            Outcome::Failed {
+                step: part,
+                message,
+                output_tail,
+                retriable,
+                state,
+            } => {
                 if let Some(state) = state {
                     let digest = self.store.put_blob(state.expose().clone()).await?;
                     self.left_behind
@@ -249,7 +297,10 @@ impl DriverExecutor {
                     text.push('\n');
                     text.push_str(output_tail.trim_end());
                 }
-                Ok(StepOutcome::Failed { message: text, retriable })
+                Ok(StepOutcome::Failed {
+                    message: text,
+                    retriable,
+                })
             }
             Outcome::Indeterminate { known } => Ok(StepOutcome::Indeterminate { known }),
         }
@@ -265,9 +316,13 @@ impl DriverExecutor {
     ) -> Result<StepOutcome, ControlError> {
         let data = self.run_data(&step.run).await?;
         let Some(node) = data.graph.nodes.get(&step.node.coordinate) else {
-            return Err(ControlError::Damaged("the release's graph does not have the node".to_owned()));
+            return Err(ControlError::Damaged(
+                "the release's graph does not have the node".to_owned(),
+            ));
         };
-        let others = self.outputs_named_in(&step.run.namespace, &[&node.outputs]).await?;
+        let others = self
+            .outputs_named_in(&step.run.namespace, &[&node.outputs])
+            .await?;
         let declared = podium_planner::declared_outputs(&node.coordinate, &node.outputs, tool, &|other| {
             others.get(other).cloned()
         });
@@ -275,7 +330,9 @@ impl DriverExecutor {
             Ok(declared) => declared,
             Err(error) => {
                 return Ok(StepOutcome::Failed {
-                    message: format!("the module's outputs cannot be made of what its tool answered: {error}"),
+                    message: format!(
+                        "the module's outputs cannot be made of what its tool answered: {error}"
+                    ),
                     retriable: false,
                 });
             }
@@ -288,16 +345,16 @@ impl DriverExecutor {
             .resource_type(&node.coordinate.resource_type)
             .and_then(|entry| entry.outputs.as_ref());
         secrets::seal_by_schema(&*self.store, &mut declared, schema).await?;
-        if let Some(schema) = schema {
-            if let Some(mistake) = podium_planner::check_outputs(&declared, schema) {
-                return Ok(StepOutcome::Failed {
-                    message: format!(
-                        "{} answered outputs that the type {} does not allow: {mistake}",
-                        step.node.module, node.coordinate.resource_type
-                    ),
-                    retriable: false,
-                });
-            }
+        if let Some(schema) = schema
+            && let Some(mistake) = podium_planner::check_outputs(&declared, schema)
+        {
+            return Ok(StepOutcome::Failed {
+                message: format!(
+                    "{} answered outputs that the type {} does not allow: {mistake}",
+                    step.node.module, node.coordinate.resource_type
+                ),
+                retriable: false,
+            });
         }
         let outputs_blob = if declared.has_sensitive() {
             write_blob(&self.store, &declared.to_tagged()).await?.to_string()
@@ -329,7 +386,10 @@ impl DriverExecutor {
 /// A failure of Podium's own, as a step's outcome: it passes by itself, or a person must see it.
 fn own_failure(error: &ControlError) -> StepOutcome {
     tracing::error!(%error, "a step could not be carried out");
-    StepOutcome::Failed { message: format!("podium itself failed: {error}"), retriable: true }
+    StepOutcome::Failed {
+        message: format!("podium itself failed: {error}"),
+        retriable: true,
+    }
 }
 
 #[async_trait]
@@ -340,15 +400,21 @@ impl Executor for DriverExecutor {
         } else {
             self.prepare_apply(run, node, progress).await
         };
-        prepared.unwrap_or_else(|error| Prepared::Later { reason: error.to_string() })
+        prepared.unwrap_or_else(|error| Prepared::Later {
+            reason: error.to_string(),
+        })
     }
 
     async fn execute(&self, step: &Step) -> StepOutcome {
-        self.carry_out(step, false).await.unwrap_or_else(|error| own_failure(&error))
+        self.carry_out(step, false)
+            .await
+            .unwrap_or_else(|error| own_failure(&error))
     }
 
     async fn recover(&self, step: &Step) -> StepOutcome {
-        self.carry_out(step, true).await.unwrap_or_else(|error| own_failure(&error))
+        self.carry_out(step, true)
+            .await
+            .unwrap_or_else(|error| own_failure(&error))
     }
 
     async fn stop(&self, step: &Step) {
@@ -362,9 +428,11 @@ impl Executor for DriverExecutor {
         records: &[Record],
         state: &RunState,
     ) -> Result<ObjectChanges, ChangesError> {
-        changes::changes(self, run, records, state).await.map_err(|error| match error {
-            ControlError::Store(error) => ChangesError::Store(error),
-            error => ChangesError::Refused(error.to_string()),
-        })
+        changes::changes(self, run, records, state)
+            .await
+            .map_err(|error| match error {
+                ControlError::Store(error) => ChangesError::Store(error),
+                error => ChangesError::Refused(error.to_string()),
+            })
     }
 }

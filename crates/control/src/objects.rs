@@ -5,7 +5,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use podium_model::condition::{Condition, ConditionStatus, set_condition};
 use podium_model::kinds::{GROUP, api_version};
-use podium_store::{Change, Key, ListRequest, Precondition, ResourceKey, Revision, Store, StoreError, StoredObject};
+use podium_store::{
+    Change, Key, ListRequest, Precondition, ResourceKey, Revision, Store, StoreError, StoredObject,
+};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value as Json, json};
@@ -41,14 +43,17 @@ pub(crate) struct Object<Spec, Status> {
     value: Arc<Json>,
 }
 
-impl<Spec: DeserializeOwned + Serialize, Status: DeserializeOwned + Serialize + Default> Object<Spec, Status> {
+impl<Spec: DeserializeOwned + Serialize, Status: DeserializeOwned + Serialize + Default>
+    Object<Spec, Status>
+{
     /// Reads an object as stored.
     pub(crate) fn read(stored: &StoredObject) -> Result<Self, ControlError> {
         let damaged = |part: &str, error: serde_json::Error| {
             ControlError::Damaged(format!("{}: {part}: {error}", stored.key))
         };
         let metadata = &stored.value["metadata"];
-        let spec = serde_json::from_value(stored.value["spec"].clone()).map_err(|error| damaged("spec", error))?;
+        let spec =
+            serde_json::from_value(stored.value["spec"].clone()).map_err(|error| damaged("spec", error))?;
         let status = match &stored.value["status"] {
             Json::Null => Status::default(),
             status => serde_json::from_value(status.clone()).map_err(|error| damaged("status", error))?,
@@ -77,7 +82,9 @@ impl<Spec: DeserializeOwned + Serialize, Status: DeserializeOwned + Serialize + 
 
     /// When it was created.
     pub(crate) fn created(&self) -> Option<Timestamp> {
-        self.value["metadata"]["creationTimestamp"].as_str().and_then(|text| text.parse().ok())
+        self.value["metadata"]["creationTimestamp"]
+            .as_str()
+            .and_then(|text| text.parse().ok())
     }
 
     /// The change that writes its status, and its spec when that was changed.
@@ -146,7 +153,9 @@ pub(crate) fn create<Spec: Serialize, Status: Serialize>(
 
 /// A time as Kubernetes writes it in metadata: whole seconds.
 pub(crate) fn seconds(time: Timestamp) -> String {
-    Timestamp::from_second(time.as_second()).unwrap_or(time).to_string()
+    Timestamp::from_second(time.as_second())
+        .unwrap_or(time)
+        .to_string()
 }
 
 /// Reads one object with its types.
@@ -174,7 +183,11 @@ where
     Spec: DeserializeOwned + Serialize,
     Status: DeserializeOwned + Serialize + Default,
 {
-    list_raw(store, plural, namespace).await?.iter().map(Object::read).collect()
+    list_raw(store, plural, namespace)
+        .await?
+        .iter()
+        .map(Object::read)
+        .collect()
 }
 
 /// Reads all objects of a resource as they are stored.

@@ -91,7 +91,11 @@ impl Planner<'_> {
                 let have = live.ports.get(&node.coordinate);
                 let mut own = have.cloned().unwrap_or_default();
                 own.retain(|name, _| node.ports.contains(name));
-                let missing: Vec<&String> = node.ports.iter().filter(|name| !own.contains_key(*name)).collect();
+                let missing: Vec<&String> = node
+                    .ports
+                    .iter()
+                    .filter(|name| !own.contains_key(*name))
+                    .collect();
                 if missing.is_empty() {
                     continue;
                 }
@@ -119,8 +123,10 @@ impl Planner<'_> {
         options: &GateOptions,
     ) -> Result<Planned, ControlError> {
         let live = state.live_resources(self.store).await?;
-        let mut draft = Draft::assemble(&graph, &live, &state.context)
-            .map_err(|(node, error)| ControlError::Expression(format!("{}: {error}", node.id)))?;
+        let mut draft = Draft::assemble(&graph, &live, &state.context).map_err(|(node, error)| {
+            let problem = Problem::error(Path::default(), format!("{}: {error}", node.id));
+            ControlError::Documents(vec![problem.in_document(asked_by_workload(&graph, &node))])
+        })?;
         let in_flight = state.in_flight(self.store).await?;
         again(&mut draft, &in_flight);
         let mut applied = BTreeMap::new();
@@ -133,21 +139,31 @@ impl Planner<'_> {
                 .filter(|digest| !digest.is_empty());
             if let Some(digest) = inputs {
                 let tagged: serde_json::Value = read_blob(self.store, &digest).await?;
-                let value = Value::from_tagged(&tagged).map_err(|error| ControlError::Damaged(error.to_string()))?;
+                let value =
+                    Value::from_tagged(&tagged).map_err(|error| ControlError::Damaged(error.to_string()))?;
                 applied.insert(coordinate.clone(), value);
             }
         }
         let mut plan = draft.finish(&state.context, number, &graph, &applied, options);
         let mut refusals = Vec::new();
-        for node in draft.nodes.iter().filter(|node| node.driver == DriverKind::Workload) {
-            let Some(inputs) = node.inputs.at(&["inputs".to_owned()]) else { continue };
+        for node in draft
+            .nodes
+            .iter()
+            .filter(|node| node.driver == DriverKind::Workload)
+        {
+            let Some(inputs) = node.inputs.at(&["inputs".to_owned()]) else {
+                continue;
+            };
             let own = |text: &String| format!("{}: {text}", node.coordinate.id);
-            plan.warnings.extend(podium_drivers::workload::warnings(inputs).iter().map(own));
+            plan.warnings
+                .extend(podium_drivers::workload::warnings(inputs).iter().map(own));
             let refused = podium_drivers::workload::refusals(inputs);
             plan.warnings.extend(refused.iter().map(own));
             let document = asked_by_workload(&graph, &node.coordinate);
             refusals.extend(refused.into_iter().map(|message| {
-                let path = message.strip_prefix("containers.").and_then(|rest| rest.split([' ', '.']).next());
+                let path = message
+                    .strip_prefix("containers.")
+                    .and_then(|rest| rest.split([' ', '.']).next());
                 let mut place = Path::default();
                 if let (Some(container), true) = (path, node.coordinate.is_workload()) {
                     place.0.extend(["containers".into(), container.into()]);
@@ -155,7 +171,13 @@ impl Planner<'_> {
                 Problem::error(place, message).in_document(document.clone())
             }));
         }
-        Ok(Planned { graph, draft, plan, ports, refusals })
+        Ok(Planned {
+            graph,
+            draft,
+            plan,
+            ports,
+            refusals,
+        })
     }
 }
 
@@ -167,11 +189,18 @@ fn asked_by_workload(graph: &Graph, coordinate: &Coordinate) -> String {
         if !seen.insert(next) {
             continue;
         }
-        let Some(node) = graph.nodes.get(next) else { continue };
+        let Some(node) = graph.nodes.get(next) else {
+            continue;
+        };
         if node.requested_by.iter().any(|requester| requester.node.is_none()) {
             return next.id.clone();
         }
-        open.extend(node.requested_by.iter().rev().filter_map(|requester| requester.node.as_ref()));
+        open.extend(
+            node.requested_by
+                .iter()
+                .rev()
+                .filter_map(|requester| requester.node.as_ref()),
+        );
     }
     coordinate.id.clone()
 }
@@ -194,8 +223,11 @@ fn again(draft: &mut Draft, in_flight: &BTreeSet<Coordinate>) {
 /// The engine's work for a draft.
 pub(crate) fn work(draft: &Draft, plan: &Plan, owners: &dyn Fn(&DraftNode) -> WorkDetails) -> Work {
     let own: BTreeSet<&Coordinate> = draft.nodes.iter().map(|node| &node.coordinate).collect();
-    let titles: BTreeMap<&Coordinate, &str> =
-        plan.changes.iter().map(|change| (&change.resource, change.module.as_str())).collect();
+    let titles: BTreeMap<&Coordinate, &str> = plan
+        .changes
+        .iter()
+        .map(|change| (&change.resource, change.module.as_str()))
+        .collect();
     Work {
         nodes: draft
             .nodes
@@ -209,9 +241,18 @@ pub(crate) fn work(draft: &Draft, plan: &Plan, owners: &dyn Fn(&DraftNode) -> Wo
                     pending: node.fidelity == Fidelity::Pending,
                     driver: node.driver,
                     runner: details.runner,
-                    module: titles.get(&node.coordinate).copied().unwrap_or_default().to_owned(),
+                    module: titles
+                        .get(&node.coordinate)
+                        .copied()
+                        .unwrap_or_default()
+                        .to_owned(),
                     owner: details.owner,
-                    needs: node.needs.iter().filter(|need| own.contains(need)).cloned().collect(),
+                    needs: node
+                        .needs
+                        .iter()
+                        .filter(|need| own.contains(need))
+                        .cloned()
+                        .collect(),
                     retry: details.retry,
                     timeout_seconds: details.timeout_seconds,
                     recovery: details.recovery,

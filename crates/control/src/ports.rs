@@ -28,18 +28,24 @@ impl Ports {
         for resource in list::<ResourceSpec, ResourceStatus>(&**store, RESOURCES, None).await? {
             taken.extend(resource.spec.ports.values().copied());
         }
-        Ok(Self { taken: Mutex::new(taken) })
+        Ok(Self {
+            taken: Mutex::new(taken),
+        })
     }
 
     /// A port that nobody was given and nobody listens on. `hint` spreads allotments; the same hint tries the same
     /// ports first.
     pub(crate) fn allot(&self, hint: &str) -> Result<u16, ControlError> {
         let span = u32::from(LAST - FIRST) + 1;
-        let start = hint.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+        let start = hint.bytes().fold(0x811c_9dc5_u32, |hash, byte| {
+            (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+        });
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         for step in 0..span {
             let offset = (start % span + step) % span;
-            let Ok(offset) = u16::try_from(offset) else { continue };
+            let Ok(offset) = u16::try_from(offset) else {
+                continue;
+            };
             let port = FIRST + offset;
             if !taken.contains(&port) && TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
                 taken.insert(port);

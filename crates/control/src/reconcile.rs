@@ -11,8 +11,8 @@ use podium_document::Problem;
 use podium_model::condition::ConditionStatus;
 use podium_model::coordinate::Coordinate;
 use podium_model::kinds::{
-    Cause, ENVIRONMENT_TYPES, ENVIRONMENTS, EnvironmentSpec, EnvironmentStatus, PLANS, PROJECTS, ProjectSpec, RELEASES,
-    RESOURCES, RUNS, ReleaseSpec, ReleaseStatus, SimpleStatus, WORKLOADS, WorkloadSpec,
+    Cause, ENVIRONMENT_TYPES, ENVIRONMENTS, EnvironmentSpec, EnvironmentStatus, PLANS, PROJECTS, ProjectSpec,
+    RELEASES, RESOURCES, RUNS, ReleaseSpec, ReleaseStatus, SimpleStatus, WORKLOADS, WorkloadSpec,
 };
 use podium_store::{Change, Event, Precondition, Transaction, WatchRequest};
 
@@ -64,12 +64,14 @@ impl Due {
     fn note(&mut self, event: &Event) {
         let key = &event.object.key;
         match &*key.resource.resource {
-            WORKLOADS => {
-                if event.previous.as_ref().is_none_or(|before| before["spec"] != event.object.value["spec"])
-                    || event.kind == podium_store::EventKind::Deleted
-                {
-                    self.environments.insert(key.namespace.to_string());
-                }
+            WORKLOADS
+                if (event
+                    .previous
+                    .as_ref()
+                    .is_none_or(|before| before["spec"] != event.object.value["spec"])
+                    || event.kind == podium_store::EventKind::Deleted) =>
+            {
+                self.environments.insert(key.namespace.to_string());
             }
             RESOURCES => {
                 self.environments.insert(key.namespace.to_string());
@@ -81,7 +83,8 @@ impl Due {
                     }
                 } else if event.previous.as_ref().is_none_or(|before| {
                     before["spec"] != event.object.value["spec"]
-                        || before["metadata"]["deletionTimestamp"] != event.object.value["metadata"]["deletionTimestamp"]
+                        || before["metadata"]["deletionTimestamp"]
+                            != event.object.value["metadata"]["deletionTimestamp"]
                         || before["status"]["pinned"] != event.object.value["status"]["pinned"]
                 }) {
                     self.environments.insert(key.name.to_string());
@@ -101,10 +104,22 @@ impl ControlPlane {
     pub(crate) async fn follow_documents(self: Arc<Self>) {
         let mut catalogue = self.catalogue.changes();
         loop {
-            let Ok(after) = self.store.revision().await else { return };
-            self.reconcile_due(Due { every_environment: true, ..Due::default() }).await;
-            let request = WatchRequest { resource: None, namespace: None, after };
-            let Ok(mut events) = self.store.watch(request).await else { return };
+            let Ok(after) = self.store.revision().await else {
+                return;
+            };
+            self.reconcile_due(Due {
+                every_environment: true,
+                ..Due::default()
+            })
+            .await;
+            let request = WatchRequest {
+                resource: None,
+                namespace: None,
+                after,
+            };
+            let Ok(mut events) = self.store.watch(request).await else {
+                return;
+            };
             loop {
                 let mut due = Due::default();
                 tokio::select! {
@@ -129,19 +144,23 @@ impl ControlPlane {
     async fn reconcile_due(self: &Arc<Self>, mut due: Due) {
         if due.every_environment {
             match list_raw(&*self.store, ENVIRONMENTS, None).await {
-                Ok(all) => due.environments.extend(all.into_iter().map(|object| object.key.name.to_string())),
+                Ok(all) => due
+                    .environments
+                    .extend(all.into_iter().map(|object| object.key.name.to_string())),
                 Err(error) => tracing::error!(%error, "environments cannot be listed"),
             }
             match list_raw(&*self.store, PROJECTS, None).await {
-                Ok(all) => due.projects.extend(all.into_iter().map(|object| object.key.name.to_string())),
+                Ok(all) => due
+                    .projects
+                    .extend(all.into_iter().map(|object| object.key.name.to_string())),
                 Err(error) => tracing::error!(%error, "projects cannot be listed"),
             }
         }
         for namespace in due.environments {
-            if let Err(error) = self.reconcile(&namespace).await {
-                if !matches!(&error, ControlError::Refused(status) if status.code == 404) {
-                    tracing::error!(namespace, %error, "an environment cannot be brought up to date");
-                }
+            if let Err(error) = self.reconcile(&namespace).await
+                && !matches!(&error, ControlError::Refused(status) if status.code == 404)
+            {
+                tracing::error!(namespace, %error, "an environment cannot be brought up to date");
             }
         }
         for project in due.projects {
@@ -158,14 +177,19 @@ impl ControlPlane {
             return self.remove_environment(&state).await;
         }
         let desired = Desired {
-            workloads: state.workloads.iter().map(|(name, found)| (name.clone(), found.spec.clone())).collect(),
+            workloads: state
+                .workloads
+                .iter()
+                .map(|(name, found)| (name.clone(), found.spec.clone()))
+                .collect(),
         };
         let digest = desired.digest(&state);
         let tries_again = self.unresolved.all().contains(namespace);
         if let Some(number) = state.object.status.pinned {
             let message = format!("a rollback pinned the environment to release {number}");
             if digest != state.object.status.desired {
-                self.show_workloads(&state, "Pinned", |_| Some(message.clone())).await?;
+                self.show_workloads(&state, "Pinned", |_| Some(message.clone()))
+                    .await?;
             }
             return Ok(());
         }
@@ -179,7 +203,10 @@ impl ControlPlane {
             .values()
             .max_by_key(|workload| workload.revision)
             .filter(|workload| workload.revision > state.object.revision)
-            .map_or_else(|| state.object.principal.to_string(), |workload| workload.principal.to_string());
+            .map_or_else(
+                || state.object.principal.to_string(),
+                |workload| workload.principal.to_string(),
+            );
         let outcome = self.release(namespace, &Wanted::Written, &author).await;
         let problems = match &outcome {
             Ok((_, problems)) | Err(ControlError::Documents(problems)) => problems.as_slice(),
@@ -188,7 +215,8 @@ impl ControlPlane {
         self.unresolved.set(namespace, !problems.is_empty());
         if !problems.is_empty() {
             let by_name = by_document(problems);
-            self.show_workloads(&state, "Unresolved", |name| by_name.get(name).cloned()).await?;
+            self.show_workloads(&state, "Unresolved", |name| by_name.get(name).cloned())
+                .await?;
         }
         match outcome {
             Ok(_) | Err(ControlError::Documents(_)) => Ok(()),
@@ -198,10 +226,20 @@ impl ControlPlane {
 
     /// The order for documents written one by one: those that do not resolve keep their last resolved content.
     pub(crate) async fn written_order(&self, state: &EnvironmentState) -> Result<Order, ControlError> {
-        let mut workloads: BTreeMap<String, WorkloadSpec> =
-            state.workloads.iter().map(|(name, found)| (name.clone(), found.spec.clone())).collect();
-        let digest = Desired { workloads: workloads.clone() }.digest(state);
-        let key = namespaced(RELEASES, state.object.name(), &release_name(state.object.status.release));
+        let mut workloads: BTreeMap<String, WorkloadSpec> = state
+            .workloads
+            .iter()
+            .map(|(name, found)| (name.clone(), found.spec.clone()))
+            .collect();
+        let digest = Desired {
+            workloads: workloads.clone(),
+        }
+        .digest(state);
+        let key = namespaced(
+            RELEASES,
+            state.object.name(),
+            &release_name(state.object.status.release),
+        );
         let former = match get::<ReleaseSpec, ReleaseStatus>(&*self.store, &key).await? {
             Some(release) => self.release_documents(&release.spec).await?,
             None => BTreeMap::new(),
@@ -210,18 +248,25 @@ impl ControlPlane {
         loop {
             let mut order = Order {
                 cause: Cause::Change,
-                desired: Desired { workloads: workloads.clone() },
+                desired: Desired {
+                    workloads: workloads.clone(),
+                },
                 one_by_one: true,
                 digest: Some(digest.clone()),
                 ..Order::default()
             };
             match self.check(state, &order).await {
                 Err(ControlError::Documents(found)) => {
-                    let bad: BTreeSet<String> =
-                        found.iter().filter_map(|problem| problem.document.clone()).collect();
+                    let bad: BTreeSet<String> = found
+                        .iter()
+                        .filter_map(|problem| problem.document.clone())
+                        .collect();
                     let mut changed = false;
                     for name in bad {
-                        let keeps = former.get(&name).filter(|spec| workloads.get(&name) != Some(*spec)).cloned();
+                        let keeps = former
+                            .get(&name)
+                            .filter(|spec| workloads.get(&name) != Some(*spec))
+                            .cloned();
                         changed |= match keeps {
                             Some(spec) => workloads.insert(name, spec).is_some(),
                             None => workloads.remove(&name).is_some(),
@@ -250,7 +295,8 @@ impl ControlPlane {
     ) -> Result<(), ControlError> {
         for (name, workload) in &state.workloads {
             if let Some(message) = message(name) {
-                self.set_workload(workload, ConditionStatus::False, reason, &message).await?;
+                self.set_workload(workload, ConditionStatus::False, reason, &message)
+                    .await?;
             }
         }
         Ok(())
@@ -259,13 +305,19 @@ impl ControlPlane {
     /// Workloads show how their resources are.
     async fn mirror_workloads(&self, state: &EnvironmentState) -> Result<(), ControlError> {
         for (name, workload) in &state.workloads {
-            let Some(resource) = state.resources.get(&Coordinate::workload(name)) else { continue };
-            let Some(ready) =
-                resource.status.conditions.iter().find(|condition| condition.condition_type == "Ready")
+            let Some(resource) = state.resources.get(&Coordinate::workload(name)) else {
+                continue;
+            };
+            let Some(ready) = resource
+                .status
+                .conditions
+                .iter()
+                .find(|condition| condition.condition_type == "Ready")
             else {
                 continue;
             };
-            self.set_workload(workload, ready.status, &ready.reason, &ready.message).await?;
+            self.set_workload(workload, ready.status, &ready.reason, &ready.message)
+                .await?;
         }
         Ok(())
     }
@@ -280,7 +332,14 @@ impl ControlPlane {
         let mut changed = workload.clone();
         changed.status.observed_generation = changed.generation;
         let generation = changed.generation;
-        set_ready(&mut changed.status.conditions, status, reason, message, generation, self.clock.now());
+        set_ready(
+            &mut changed.status.conditions,
+            status,
+            reason,
+            message,
+            generation,
+            self.clock.now(),
+        );
         if changed.status == workload.status {
             return Ok(());
         }
@@ -300,31 +359,46 @@ impl ControlPlane {
     /// The planned removal of an environment; when nothing is left, its objects go.
     async fn remove_environment(self: &Arc<Self>, state: &EnvironmentState) -> Result<(), ControlError> {
         if !state.resources.is_empty() {
-            let at_work = state.open_runs.iter().any(|run| run.spec.release == state.object.status.release);
+            let at_work = state
+                .open_runs
+                .iter()
+                .any(|run| run.spec.release == state.object.status.release);
             let newest = get::<ReleaseSpec, ReleaseStatus>(
                 &*self.store,
-                &namespaced(RELEASES, state.object.name(), &release_name(state.object.status.release)),
+                &namespaced(
+                    RELEASES,
+                    state.object.name(),
+                    &release_name(state.object.status.release),
+                ),
             )
             .await?;
-            let removal_begun = newest.as_ref().is_some_and(|release| release.spec.cause == Cause::Destroy);
+            let removal_begun = newest
+                .as_ref()
+                .is_some_and(|release| release.spec.cause == Cause::Destroy);
             if at_work && removal_begun {
                 return Ok(());
             }
-            self.release(state.object.name(), &Wanted::Removal, &state.object.principal).await?;
+            self.release(state.object.name(), &Wanted::Removal, &state.object.principal)
+                .await?;
             return Ok(());
         }
         if !state.open_runs.is_empty() {
             return Ok(());
         }
         let namespace = state.object.name();
-        let mut transaction = Transaction { principal: SERVER.into(), ..Transaction::default() };
+        let mut transaction = Transaction {
+            principal: SERVER.into(),
+            ..Transaction::default()
+        };
         for plural in [WORKLOADS, RUNS, PLANS, RELEASES] {
             for object in list_raw(&*self.store, plural, Some(namespace)).await? {
                 transaction.changes.push(Change::Delete(object.key));
             }
         }
         transaction.preconditions.push(state.object.unchanged());
-        transaction.changes.push(without_finalizer(&state.object, ENVIRONMENT_FINALIZER));
+        transaction
+            .changes
+            .push(without_finalizer(&state.object, ENVIRONMENT_FINALIZER));
         self.store.commit(transaction).await?;
         tracing::info!(namespace, "an environment was removed");
         Ok(())
@@ -332,7 +406,9 @@ impl ControlPlane {
 
     /// After a run: an environment that is being deleted goes on with its removal.
     pub(crate) async fn after_run(self: &Arc<Self>, namespace: &str) {
-        let Ok(state) = EnvironmentState::load(&self.store, namespace).await else { return };
+        let Ok(state) = EnvironmentState::load(&self.store, namespace).await else {
+            return;
+        };
         if !state.object.deleting {
             return;
         }
@@ -354,7 +430,8 @@ impl ControlPlane {
 
     /// A project that is deleted takes its environments with it, and goes when they are gone.
     async fn reconcile_project(&self, name: &str) -> Result<(), ControlError> {
-        let Some(project) = get::<ProjectSpec, SimpleStatus>(&*self.store, &cluster(PROJECTS, name)).await? else {
+        let Some(project) = get::<ProjectSpec, SimpleStatus>(&*self.store, &cluster(PROJECTS, name)).await?
+        else {
             return Ok(());
         };
         if !project.deleting {
@@ -376,7 +453,10 @@ impl ControlPlane {
             self.store.commit(transaction).await?;
             return Ok(());
         }
-        for environment in environments.into_iter().filter(|environment| !environment.deleting) {
+        for environment in environments
+            .into_iter()
+            .filter(|environment| !environment.deleting)
+        {
             let mut value = environment.json().clone();
             value["metadata"]["deletionTimestamp"] =
                 serde_json::Value::String(crate::objects::seconds(self.clock.now()));
@@ -408,10 +488,34 @@ impl ControlPlane {
             value.map_err(|error| ControlError::Damaged(error.to_string()))
         };
         let wanted = [
-            (PROJECTS, "Project", "default", encode(serde_json::to_value(ProjectSpec::default()))?, encode(serde_json::to_value(&status))?),
-            (ENVIRONMENT_TYPES, "EnvironmentType", "development", encode(serde_json::to_value(EnvironmentTypeSpec::default()))?, encode(serde_json::to_value(&status))?),
-            (ENVIRONMENTS, "Environment", "default", encode(serde_json::to_value(environment))?, encode(serde_json::to_value(EnvironmentStatus::default()))?),
-            (RUNNERS, "Runner", DEFAULT_RUNNER, encode(serde_json::to_value(RunnerSpec::default()))?, encode(serde_json::to_value(RunnerStatus::default()))?),
+            (
+                PROJECTS,
+                "Project",
+                "default",
+                encode(serde_json::to_value(ProjectSpec::default()))?,
+                encode(serde_json::to_value(&status))?,
+            ),
+            (
+                ENVIRONMENT_TYPES,
+                "EnvironmentType",
+                "development",
+                encode(serde_json::to_value(EnvironmentTypeSpec::default()))?,
+                encode(serde_json::to_value(&status))?,
+            ),
+            (
+                ENVIRONMENTS,
+                "Environment",
+                "default",
+                encode(serde_json::to_value(environment))?,
+                encode(serde_json::to_value(EnvironmentStatus::default()))?,
+            ),
+            (
+                RUNNERS,
+                "Runner",
+                DEFAULT_RUNNER,
+                encode(serde_json::to_value(RunnerSpec::default()))?,
+                encode(serde_json::to_value(RunnerStatus::default()))?,
+            ),
         ];
         for (plural, kind, name, spec, status) in wanted {
             let key = cluster(plural, name);
@@ -448,7 +552,11 @@ where
     Spec: serde::de::DeserializeOwned + serde::Serialize,
     Status: serde::de::DeserializeOwned + serde::Serialize + Default,
 {
-    let left: Vec<String> = object.finalizers().into_iter().filter(|name| name != finalizer).collect();
+    let left: Vec<String> = object
+        .finalizers()
+        .into_iter()
+        .filter(|name| name != finalizer)
+        .collect();
     if left.is_empty() {
         return Change::Delete(object.key.clone());
     }
@@ -461,7 +569,9 @@ where
 fn by_document(problems: &[Problem]) -> BTreeMap<String, String> {
     let mut messages: BTreeMap<String, String> = BTreeMap::new();
     for problem in problems {
-        let Some(document) = &problem.document else { continue };
+        let Some(document) = &problem.document else {
+            continue;
+        };
         let message = messages.entry(document.clone()).or_default();
         if !message.is_empty() {
             message.push_str("; ");

@@ -15,8 +15,8 @@ use podium_model::condition::ConditionStatus;
 use podium_model::coordinate::Coordinate;
 use podium_model::graph::Node;
 use podium_model::kinds::{
-    Cause, PLANS, Phase, PlanSpec, RELEASES, RESOURCES, RUNS, ReleaseSpec, ReleaseStatus, RequestedBy, ResourceSpec,
-    ResourceStatus, RunPhase, RunSpec, RunStatus, SimpleStatus, WorkloadSpec,
+    Cause, PLANS, Phase, PlanSpec, RELEASES, RESOURCES, RUNS, ReleaseSpec, ReleaseStatus, RequestedBy,
+    ResourceSpec, ResourceStatus, RunPhase, RunSpec, RunStatus, SimpleStatus, WorkloadSpec,
 };
 use podium_model::plan::{Action, Plan};
 use podium_planner::{Catalogue, DraftNode, GateOptions};
@@ -89,14 +89,25 @@ impl ControlPlane {
     /// Plans without writing anything, and refuses what could not be carried out.
     pub(crate) async fn check(&self, state: &EnvironmentState, order: &Order) -> Result<(), ControlError> {
         let planned = self.planned(state, order).await?;
-        if planned.refusals.is_empty() { Ok(()) } else { Err(ControlError::Documents(planned.refusals)) }
+        if planned.refusals.is_empty() {
+            Ok(())
+        } else {
+            Err(ControlError::Documents(planned.refusals))
+        }
     }
 
     async fn planned(&self, state: &EnvironmentState, order: &Order) -> Result<Planned, ControlError> {
         let catalogue = self.catalogue_for(order).await?;
-        let planner = Planner { store: &self.store, catalogue: &catalogue, ports: None };
+        let planner = Planner {
+            store: &self.store,
+            catalogue: &catalogue,
+            ports: None,
+        };
         let (graph, ports) = planner.resolve(state, &order.desired).await?;
-        let options = GateOptions { mode: state.mode, destructive_allowed: true };
+        let options = GateOptions {
+            mode: state.mode,
+            destructive_allowed: true,
+        };
         let number = state.object.status.release + 1;
         planner.assemble(state, graph, ports, number, &options).await
     }
@@ -145,21 +156,39 @@ impl ControlPlane {
         }
     }
 
-    async fn try_release(&self, state: &EnvironmentState, order: &Order) -> Result<DeployResponse, ControlError> {
+    async fn try_release(
+        &self,
+        state: &EnvironmentState,
+        order: &Order,
+    ) -> Result<DeployResponse, ControlError> {
         let catalogue = self.catalogue_for(order).await?;
-        let planner = Planner { store: &self.store, catalogue: &catalogue, ports: Some(&self.ports) };
+        let planner = Planner {
+            store: &self.store,
+            catalogue: &catalogue,
+            ports: Some(&self.ports),
+        };
         let (graph, ports) = planner.resolve(state, &order.desired).await?;
         let number = state.object.status.release + 1;
         let planned = async {
             let agreed = order.consent.any || order.one_by_one;
-            let options = GateOptions { mode: state.mode, destructive_allowed: agreed };
-            let mut planned = planner.assemble(state, graph, ports.clone(), number, &options).await?;
+            let options = GateOptions {
+                mode: state.mode,
+                destructive_allowed: agreed,
+            };
+            let mut planned = planner
+                .assemble(state, graph, ports.clone(), number, &options)
+                .await?;
             if !planned.refusals.is_empty() {
                 return Err(ControlError::Documents(planned.refusals));
             }
             if !agreed && order.consent.digest.as_deref() == Some(planned.plan.digest.as_str()) {
-                let options = GateOptions { mode: state.mode, destructive_allowed: true };
-                planned = planner.assemble(state, Arc::clone(&planned.graph), ports.clone(), number, &options).await?;
+                let options = GateOptions {
+                    mode: state.mode,
+                    destructive_allowed: true,
+                };
+                planned = planner
+                    .assemble(state, Arc::clone(&planned.graph), ports.clone(), number, &options)
+                    .await?;
             } else if !agreed && order.consent.digest.is_none() && !planned.plan.gate.destructive.is_empty() {
                 return Err(consent_required(&planned.plan));
             }
@@ -175,10 +204,16 @@ impl ControlPlane {
     /// Ports of a plan that was not committed.
     fn give_back(&self, state: &EnvironmentState, ports: &BTreeMap<Coordinate, BTreeMap<String, u16>>) {
         for (coordinate, ports) in ports {
-            let had = state.resources.get(coordinate).map(|resource| &resource.spec.ports);
-            self.ports.free(ports.values().copied().filter(|port| {
-                !had.is_some_and(|had| had.values().any(|other| other == port))
-            }));
+            let had = state
+                .resources
+                .get(coordinate)
+                .map(|resource| &resource.spec.ports);
+            self.ports.free(
+                ports
+                    .values()
+                    .copied()
+                    .filter(|port| !had.is_some_and(|had| had.values().any(|other| other == port))),
+            );
         }
     }
 
@@ -190,7 +225,10 @@ impl ControlPlane {
         catalogue: &Catalogue,
     ) -> Result<DeployResponse, ControlError> {
         let namespace = state.object.name().to_owned();
-        let digest = order.digest.clone().unwrap_or_else(|| order.desired.digest(state));
+        let digest = order
+            .digest
+            .clone()
+            .unwrap_or_else(|| order.desired.digest(state));
         let same_pin = state.object.status.pinned == order.pinned;
         if planned.plan.is_empty() && digest == state.object.status.desired && same_pin {
             return Ok(DeployResponse {
@@ -205,7 +243,11 @@ impl ControlPlane {
         let number = planned.plan.release;
         let name = release_name(number);
         let awaits = !planned.plan.gate.needs.is_empty();
-        let phase = if awaits { RunPhase::AwaitingApproval } else { RunPhase::Queued };
+        let phase = if awaits {
+            RunPhase::AwaitingApproval
+        } else {
+            RunPhase::Queued
+        };
         let documents = write_blob(&self.store, &order.desired.workloads).await?;
         let graph = write_blob(&self.store, &*planned.graph).await?;
         let content = write_blob(&self.store, &planned.plan).await?;
@@ -233,7 +275,11 @@ impl ControlPlane {
             graph: graph.to_string(),
             workloads: order.desired.workloads.keys().cloned().collect(),
         };
-        let release_status = ReleaseStatus { phase, run: name.clone(), ..ReleaseStatus::default() };
+        let release_status = ReleaseStatus {
+            phase,
+            run: name.clone(),
+            ..ReleaseStatus::default()
+        };
         let plan = PlanSpec {
             release: number,
             digest: planned.plan.digest.clone(),
@@ -247,21 +293,57 @@ impl ControlPlane {
             author: order.author.clone(),
             work: work.to_string(),
         };
-        let mut run_status = RunStatus { phase, needs: planned.plan.gate.needs.clone(), ..RunStatus::default() };
+        let mut run_status = RunStatus {
+            phase,
+            needs: planned.plan.gate.needs.clone(),
+            ..RunStatus::default()
+        };
         let (reason, message) = if awaits {
             ("AwaitingApproval", planned.plan.gate.needs.join("; "))
         } else {
             ("Queued", "is about to begin".to_owned())
         };
-        set_ready(&mut run_status.conditions, ConditionStatus::False, reason, &message, 1, now);
+        set_ready(
+            &mut run_status.conditions,
+            ConditionStatus::False,
+            reason,
+            &message,
+            1,
+            now,
+        );
         let mut add = |plural: &str, change: Change| {
-            transaction.preconditions.push(Precondition::Absent(namespaced(plural, &namespace, &name)));
+            transaction
+                .preconditions
+                .push(Precondition::Absent(namespaced(plural, &namespace, &name)));
             transaction.changes.push(change);
         };
         let key = |plural: &str| namespaced(plural, &namespace, &name);
-        add(RELEASES, create(&key(RELEASES), "Release", &self.uid(), now, &release, &release_status)?);
-        add(PLANS, create(&key(PLANS), "Plan", &self.uid(), now, &plan, &SimpleStatus::default())?);
-        add(RUNS, create(&key(RUNS), "Run", &self.uid(), now, &run, &run_status)?);
+        add(
+            RELEASES,
+            create(
+                &key(RELEASES),
+                "Release",
+                &self.uid(),
+                now,
+                &release,
+                &release_status,
+            )?,
+        );
+        add(
+            PLANS,
+            create(
+                &key(PLANS),
+                "Plan",
+                &self.uid(),
+                now,
+                &plan,
+                &SimpleStatus::default(),
+            )?,
+        );
+        add(
+            RUNS,
+            create(&key(RUNS), "Run", &self.uid(), now, &run, &run_status)?,
+        );
 
         let mut environment = state.object.clone();
         environment.status.release = number;
@@ -269,15 +351,34 @@ impl ControlPlane {
         environment.status.pinned = order.pinned;
         environment.status.observed_generation = environment.generation;
         let generation = environment.generation;
-        set_ready(&mut environment.status.conditions, ConditionStatus::False, reason, &message, generation, now);
+        set_ready(
+            &mut environment.status.conditions,
+            ConditionStatus::False,
+            reason,
+            &message,
+            generation,
+            now,
+        );
         transaction.preconditions.push(environment.unchanged());
         transaction.changes.push(environment.put()?);
 
-        self.supersede(state, number, &order.author, now, &mut transaction).await?;
+        self.supersede(state, number, &order.author, now, &mut transaction)
+            .await?;
         self.write_resources(state, order, planned, now, awaits, &mut transaction)?;
         self.store.commit(transaction).await?;
-        tracing::info!(namespace, release = number, author = order.author, "a release was made");
-        Ok(DeployResponse { namespace, release: number, unchanged: false, run: name, plan: planned.plan.clone() })
+        tracing::info!(
+            namespace,
+            release = number,
+            author = order.author,
+            "a release was made"
+        );
+        Ok(DeployResponse {
+            namespace,
+            release: number,
+            unchanged: false,
+            run: name,
+            plan: planned.plan.clone(),
+        })
     }
 
     /// Runs that have not begun give way to the new release.
@@ -302,7 +403,14 @@ impl ControlPlane {
             run.status.failures = vec![message.clone()];
             let generation = run.generation;
             let conditions = &mut run.status.conditions;
-            set_ready(conditions, ConditionStatus::False, "Superseded", &message, generation, now);
+            set_ready(
+                conditions,
+                ConditionStatus::False,
+                "Superseded",
+                &message,
+                generation,
+                now,
+            );
             transaction.preconditions.push(run.unchanged());
             transaction.changes.push(run.put()?);
             let key = namespaced(RELEASES, state.object.name(), &release_name(run.spec.release));
@@ -310,7 +418,14 @@ impl ControlPlane {
                 release.status.phase = RunPhase::Superseded;
                 let generation = release.generation;
                 let conditions = &mut release.status.conditions;
-                set_ready(conditions, ConditionStatus::False, "Superseded", &message, generation, now);
+                set_ready(
+                    conditions,
+                    ConditionStatus::False,
+                    "Superseded",
+                    &message,
+                    generation,
+                    now,
+                );
                 transaction.preconditions.push(release.unchanged());
                 transaction.changes.push(release.put()?);
             }
@@ -328,12 +443,20 @@ impl ControlPlane {
         awaits: bool,
         transaction: &mut Transaction,
     ) -> Result<(), ControlError> {
-        let changed: BTreeMap<&Coordinate, &DraftNode> =
-            planned.draft.nodes.iter().map(|node| (&node.coordinate, node)).collect();
+        let changed: BTreeMap<&Coordinate, &DraftNode> = planned
+            .draft
+            .nodes
+            .iter()
+            .map(|node| (&node.coordinate, node))
+            .collect();
         for (coordinate, node) in &planned.graph.nodes {
             let before = state.resources.get(coordinate);
-            let requested_by =
-                requested_by(node, before.map(|resource| &*resource.spec.requested_by), planned.plan.release, order);
+            let requested_by = requested_by(
+                node,
+                before.map(|resource| &*resource.spec.requested_by),
+                planned.plan.release,
+                order,
+            );
             let ports = planned
                 .ports
                 .get(coordinate)
@@ -361,9 +484,18 @@ impl ControlPlane {
                     } else {
                         ("Waiting", "its run is about to begin".to_owned())
                     };
-                    set_ready(&mut status.conditions, ConditionStatus::False, reason, &message, 1, now);
+                    set_ready(
+                        &mut status.conditions,
+                        ConditionStatus::False,
+                        reason,
+                        &message,
+                        1,
+                        now,
+                    );
                     transaction.preconditions.push(Precondition::Absent(key.clone()));
-                    transaction.changes.push(create(&key, "Resource", &self.uid(), now, &spec, &status)?);
+                    transaction
+                        .changes
+                        .push(create(&key, "Resource", &self.uid(), now, &spec, &status)?);
                 }
                 Some(before) => {
                     let mut resource = before.clone();
@@ -373,7 +505,14 @@ impl ControlPlane {
                         let generation = resource.generation;
                         let message = planned.plan.gate.needs.join("; ");
                         let conditions = &mut resource.status.conditions;
-                        set_ready(conditions, ConditionStatus::False, "AwaitingApproval", &message, generation, now);
+                        set_ready(
+                            conditions,
+                            ConditionStatus::False,
+                            "AwaitingApproval",
+                            &message,
+                            generation,
+                            now,
+                        );
                     }
                     if resource.spec != before.spec || resource.status != before.status {
                         transaction.preconditions.push(resource.unchanged());
@@ -390,12 +529,22 @@ impl ControlPlane {
             resource.spec.requested_by.clear();
             let generation = resource.generation;
             let (reason, message) = if awaits {
-                ("AwaitingApproval", "nobody asks for it any more; its removal waits for a person".to_owned())
+                (
+                    "AwaitingApproval",
+                    "nobody asks for it any more; its removal waits for a person".to_owned(),
+                )
             } else {
                 resource.status.phase = Phase::Deleting;
                 ("Deleting", "nobody asks for it any more".to_owned())
             };
-            set_ready(&mut resource.status.conditions, ConditionStatus::False, reason, &message, generation, now);
+            set_ready(
+                &mut resource.status.conditions,
+                ConditionStatus::False,
+                reason,
+                &message,
+                generation,
+                now,
+            );
             transaction.preconditions.push(resource.unchanged());
             transaction.changes.push(resource.put()?);
         }
@@ -431,7 +580,8 @@ fn requested_by(
         .iter()
         .filter_map(|requester| {
             let by = requester.node.as_ref()?.to_string();
-            let params = Some(requester.params.to_display()).filter(|params| params.as_object().is_none_or(|map| !map.is_empty()));
+            let params = Some(requester.params.to_display())
+                .filter(|params| params.as_object().is_none_or(|map| !map.is_empty()));
             let former = before
                 .into_iter()
                 .flatten()

@@ -28,7 +28,11 @@ pub(crate) struct ActiveRuns(Mutex<HashMap<String, Arc<ActiveRun>>>);
 
 impl ActiveRuns {
     pub(crate) fn get(&self, namespace: &str) -> Option<Arc<ActiveRun>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(namespace).cloned()
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(namespace)
+            .cloned()
     }
 
     /// Takes the environment for a run, unless another one is at work there.
@@ -42,7 +46,10 @@ impl ActiveRuns {
     }
 
     fn free(&self, namespace: &str) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(namespace);
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(namespace);
     }
 }
 
@@ -50,7 +57,10 @@ impl ActiveRun {
     /// Tells the run what a person wants; answers once that is journaled.
     pub(crate) async fn tell(&self, control: Control) -> Result<(), String> {
         let (answer, told) = oneshot::channel();
-        let request = ControlRequest { control, answer: Some(answer) };
+        let request = ControlRequest {
+            control,
+            answer: Some(answer),
+        };
         if self.control.send(request).await.is_err() {
             return Err("the run has just ended".to_owned());
         }
@@ -77,9 +87,8 @@ impl ControlPlane {
     /// Begins what is queued and goes on with what was under way, for as long as the server runs.
     pub(crate) async fn follow_runs(self: Arc<Self>) {
         loop {
-            let after = match self.store.revision().await {
-                Ok(revision) => revision,
-                Err(_) => return,
+            let Ok(after) = self.store.revision().await else {
+                return;
             };
             match list::<RunSpec, RunStatus>(&*self.store, RUNS, None).await {
                 Ok(runs) => {
@@ -96,11 +105,19 @@ impl ControlPlane {
                 }
                 Err(error) => tracing::error!(%error, "runs cannot be listed"),
             }
-            let request = WatchRequest { resource: Some(resource(RUNS)), namespace: None, after };
-            let Ok(mut events) = self.store.watch(request).await else { return };
+            let request = WatchRequest {
+                resource: Some(resource(RUNS)),
+                namespace: None,
+                after,
+            };
+            let Ok(mut events) = self.store.watch(request).await else {
+                return;
+            };
             while let Some(Ok((_, events))) = events.next().await {
-                let mut namespaces: Vec<String> =
-                    events.iter().map(|event| event.object.key.namespace.to_string()).collect();
+                let mut namespaces: Vec<String> = events
+                    .iter()
+                    .map(|event| event.object.key.namespace.to_string())
+                    .collect();
                 namespaces.dedup();
                 for namespace in namespaces {
                     self.start_next(&namespace).await;
@@ -123,18 +140,25 @@ impl ControlPlane {
     }
 
     async fn try_start_next(self: &Arc<Self>, namespace: &str) -> Result<(), ControlError> {
-        let mut runs: Vec<RunObject> = list::<RunSpec, RunStatus>(&*self.store, RUNS, Some(namespace)).await?;
+        let mut runs: Vec<RunObject> =
+            list::<RunSpec, RunStatus>(&*self.store, RUNS, Some(namespace)).await?;
         runs.retain(|run| {
             // One that has begun goes on, whatever it waits for now; one that has not begun waits for its approval.
             run.status.phase == RunPhase::Queued
                 || (run.status.started.is_some() && !run.status.phase.is_final())
         });
         runs.sort_by_key(|run| (run.status.started.is_none(), run.spec.release));
-        let Some(run) = runs.into_iter().next() else { return Ok(()) };
+        let Some(run) = runs.into_iter().next() else {
+            return Ok(());
+        };
         let work: Work = read_blob(&self.store, &run.spec.work).await?;
         let (control, requests) = mpsc::channel(16);
         let (snapshots, shown) = watch::channel(None);
-        let active = Arc::new(ActiveRun { name: run.name().to_owned(), control, snapshots: shown });
+        let active = Arc::new(ActiveRun {
+            name: run.name().to_owned(),
+            control,
+            snapshots: shown,
+        });
         if !self.active.claim(namespace, active) {
             return Ok(());
         }
@@ -142,7 +166,10 @@ impl ControlPlane {
         let namespace = namespace.to_owned();
         tokio::spawn(async move {
             let context = run_context(&run);
-            let ended = plane.runtime.drive(context.clone(), work, requests, &snapshots).await;
+            let ended = plane
+                .runtime
+                .drive(context.clone(), work, requests, &snapshots)
+                .await;
             match ended {
                 Ok(_) => {
                     let state = snapshots.borrow().clone();
@@ -161,12 +188,11 @@ impl ControlPlane {
 
     /// The state of a run, at work or over.
     pub(crate) async fn run_state(&self, run: &RunObject) -> Result<Arc<RunState>, ControlError> {
-        if let Some(active) = self.active.get(&run.key.namespace) {
-            if active.name == run.name() {
-                if let Some(state) = active.snapshots.borrow().clone() {
-                    return Ok(state);
-                }
-            }
+        if let Some(active) = self.active.get(&run.key.namespace)
+            && active.name == run.name()
+            && let Some(state) = active.snapshots.borrow().clone()
+        {
+            return Ok(state);
         }
         let work: Work = read_blob(&self.store, &run.spec.work).await?;
         let state = podium_engine::read(&*self.store, run_context(run), work)

@@ -56,9 +56,12 @@ fn plaintext(value: &Value, texts: &BTreeMap<Handle, Secret>) -> Result<Json, Co
             }
             Json::String(text)
         }
-        Value::List(items) => {
-            Json::Array(items.iter().map(|item| plaintext(item, texts)).collect::<Result<_, _>>()?)
-        }
+        Value::List(items) => Json::Array(
+            items
+                .iter()
+                .map(|item| plaintext(item, texts))
+                .collect::<Result<_, _>>()?,
+        ),
         Value::Map(map) => Json::Object(
             map.iter()
                 .map(|(key, value)| Ok((key.clone(), plaintext(value, texts)?)))
@@ -68,7 +71,10 @@ fn plaintext(value: &Value, texts: &BTreeMap<Handle, Secret>) -> Result<Json, Co
             return Err(ControlError::Expression(format!("`{reference}` is not known")));
         }
         Value::Deferred(deferred) => {
-            return Err(ControlError::Expression(format!("`{}` is not known", deferred.expression)));
+            return Err(ControlError::Expression(format!(
+                "`{}` is not known",
+                deferred.expression
+            )));
         }
         known => known.to_json().unwrap_or(Json::Null),
     })

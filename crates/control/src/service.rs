@@ -61,7 +61,10 @@ impl ControlPlane {
             options.drivers,
             Arc::clone(&catalogue),
         ));
-        let limits = Limits { total: 32, ..Limits::default() };
+        let limits = Limits {
+            total: 32,
+            ..Limits::default()
+        };
         let runtime = Runtime::new(
             Arc::clone(&options.store),
             Arc::clone(&options.clock),

@@ -61,12 +61,16 @@ fn body<T: DeserializeOwned + Default>(call: &SubresourceCall<'_>) -> Result<T, 
 
 /// An answer of JSON.
 fn json<T: Serialize>(answer: &T) -> Result<Answer, ControlError> {
-    serde_json::to_value(answer).map(Answer::Json).map_err(|error| ControlError::Damaged(error.to_string()))
+    serde_json::to_value(answer)
+        .map(Answer::Json)
+        .map_err(|error| ControlError::Damaged(error.to_string()))
 }
 
 /// Whether a query parameter says yes.
 fn is_set(call: &SubresourceCall<'_>, name: &str) -> bool {
-    call.query.get(name).is_some_and(|value| matches!(value.as_str(), "true" | "1" | ""))
+    call.query
+        .get(name)
+        .is_some_and(|value| matches!(value.as_str(), "true" | "1" | ""))
 }
 
 /// A number in a query parameter.

@@ -6,11 +6,14 @@
 //! Resource.
 
 use std::collections::{BTreeMap, HashSet};
+use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::StreamExt;
 use podium_drivers::{Driver, Outcome};
-use podium_model::kinds::{DriverKind, Phase, RESOURCES, RUNNERS, ResourceSpec, ResourceStatus, RunnerSpec, RunnerStatus};
+use podium_model::kinds::{
+    DriverKind, Phase, RESOURCES, RUNNERS, ResourceSpec, ResourceStatus, RunnerSpec, RunnerStatus,
+};
 use podium_model::value::Value;
 use podium_runners::{ContainerState, WorkloadStatus};
 use podium_store::{Transaction, WatchRequest};
@@ -29,7 +32,10 @@ pub(crate) struct Followed(Mutex<HashSet<String>>);
 
 impl Followed {
     fn add(&self, uid: &str) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(uid.to_owned())
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(uid.to_owned())
     }
 
     fn remove(&self, uid: &str) {
@@ -39,16 +45,21 @@ impl Followed {
 
 /// Whether a resource is a workload that should run now.
 fn should_run(resource: &ResourceObject) -> bool {
-    resource.status.applied.as_ref().is_some_and(|applied| {
-        applied.complete && applied.driver == Some(DriverKind::Workload)
-    }) && matches!(resource.status.phase, Phase::Ready | Phase::Degraded)
+    resource
+        .status
+        .applied
+        .as_ref()
+        .is_some_and(|applied| applied.complete && applied.driver == Some(DriverKind::Workload))
+        && matches!(resource.status.phase, Phase::Ready | Phase::Degraded)
 }
 
 impl ControlPlane {
     /// Follows all workloads for as long as the server runs.
     pub(crate) async fn follow_workloads(self: Arc<Self>) {
         loop {
-            let Ok(after) = self.store.revision().await else { return };
+            let Ok(after) = self.store.revision().await else {
+                return;
+            };
             match list::<ResourceSpec, ResourceStatus>(&*self.store, RESOURCES, None).await {
                 Ok(all) => {
                     for found in all.iter().filter(|found| should_run(found)) {
@@ -57,8 +68,14 @@ impl ControlPlane {
                 }
                 Err(error) => tracing::error!(%error, "resources cannot be listed"),
             }
-            let request = WatchRequest { resource: Some(resource(RESOURCES)), namespace: None, after };
-            let Ok(mut events) = self.store.watch(request).await else { return };
+            let request = WatchRequest {
+                resource: Some(resource(RESOURCES)),
+                namespace: None,
+                after,
+            };
+            let Ok(mut events) = self.store.watch(request).await else {
+                return;
+            };
             while let Some(Ok((_, events))) = events.next().await {
                 for event in events {
                     if let Ok(found) = ResourceObject::read(&event.object) {
@@ -78,7 +95,11 @@ impl ControlPlane {
             return;
         }
         let plane = Arc::clone(self);
-        let (uid, namespace, name) = (found.uid.clone(), found.key.namespace.to_string(), found.name().to_owned());
+        let (uid, namespace, name) = (
+            found.uid.clone(),
+            found.key.namespace.to_string(),
+            found.name().to_owned(),
+        );
         tokio::spawn(async move {
             if let Err(error) = plane.follow_one(&uid, &namespace, &name).await {
                 tracing::error!(namespace, name, %error, "a workload cannot be followed");
@@ -95,7 +116,9 @@ impl ControlPlane {
         let failed = |error: podium_runners::RunnerError| ControlError::Damaged(error.to_string());
         let mut starts = 0_u32;
         loop {
-            let Some(found) = self.current(namespace, name).await? else { return Ok(()) };
+            let Some(found) = self.current(namespace, name).await? else {
+                return Ok(());
+            };
             if found.uid != uid || !should_run(&found) {
                 return Ok(());
             }
@@ -117,7 +140,8 @@ impl ControlPlane {
                     continue;
                 }
                 starts = 0;
-                self.show_health(namespace, name, uid, trouble(&status).as_deref()).await?;
+                self.show_health(namespace, name, uid, trouble(&status).as_deref())
+                    .await?;
             }
             if self.stopping.load(std::sync::atomic::Ordering::Relaxed) {
                 return Ok(());
@@ -130,7 +154,9 @@ impl ControlPlane {
     /// Starts a workload from what was last applied.
     async fn start_again(&self, found: &ResourceObject, attempt: u32) -> Result<(), String> {
         let told = |error: ControlError| error.to_string();
-        let Some(applied) = &found.status.applied else { return Ok(()) };
+        let Some(applied) = &found.status.applied else {
+            return Ok(());
+        };
         let tagged: serde_json::Value = read_blob(&self.store, &applied.inputs).await.map_err(told)?;
         let inputs = Value::from_tagged(&tagged).map_err(|error| error.to_string())?;
         let environment = find(&self.store, &found.key.namespace).await.map_err(told)?;
@@ -145,7 +171,11 @@ impl ControlPlane {
             },
             deadline_ms: 0,
         };
-        let operation = self.executor.operation(parts, &inputs, &context(&environment)).await.map_err(told)?;
+        let operation = self
+            .executor
+            .operation(parts, &inputs, &context(&environment))
+            .await
+            .map_err(told)?;
         let driver: Arc<dyn Driver> = self.executor.drivers.get(DriverKind::Workload);
         match driver.apply(&operation).await {
             Outcome::Failed { message, .. } => Err(message),
@@ -162,14 +192,22 @@ impl ControlPlane {
         trouble: Option<&str>,
     ) -> Result<(), ControlError> {
         loop {
-            let Some(mut found) = self.current(namespace, name).await? else { return Ok(()) };
+            let Some(mut found) = self.current(namespace, name).await? else {
+                return Ok(());
+            };
             if found.uid != uid || !should_run(&found) {
                 return Ok(());
             }
             let before = found.status.clone();
             match trouble {
                 None => show(&mut found, Phase::Ready, "Ready", "", self.clock.now()),
-                Some(message) => show(&mut found, Phase::Degraded, "Unhealthy", message, self.clock.now()),
+                Some(message) => show(
+                    &mut found,
+                    Phase::Degraded,
+                    "Unhealthy",
+                    message,
+                    self.clock.now(),
+                ),
             }
             if found.status == before {
                 return Ok(());
@@ -190,19 +228,26 @@ impl ControlPlane {
     /// Stops every workload, as `podium up` does when it ends; the next start begins them again.
     pub async fn stop_workloads(&self) {
         self.stopping.store(true, std::sync::atomic::Ordering::Relaxed);
-        let Ok(all) = self.runner.list_workloads() else { return };
-        let stops = all.into_iter().filter(|found| found.alive).map(|found| async move {
-            if let Err(error) = self.runner.stop_workload(&found.id).await {
-                tracing::error!(uid = found.id, %error, "a workload cannot be stopped");
-            }
-        });
+        let Ok(all) = self.runner.list_workloads() else {
+            return;
+        };
+        let stops = all
+            .into_iter()
+            .filter(|found| found.alive)
+            .map(|found| async move {
+                if let Err(error) = self.runner.stop_workload(&found.id).await {
+                    tracing::error!(uid = found.id, %error, "a workload cannot be stopped");
+                }
+            });
         futures::future::join_all(stops).await;
     }
 
     /// Writes which of the commands that modules may name were found on this machine.
     pub(crate) async fn report_tools(&self) -> Result<(), ControlError> {
         let key = cluster(RUNNERS, podium_model::kinds::DEFAULT_RUNNER);
-        let Some(mut runner) = get::<RunnerSpec, RunnerStatus>(&*self.store, &key).await? else { return Ok(()) };
+        let Some(mut runner) = get::<RunnerSpec, RunnerStatus>(&*self.store, &key).await? else {
+            return Ok(());
+        };
         let found: BTreeMap<String, String> = self
             .runner
             .tools()
@@ -254,17 +299,24 @@ fn trouble(status: &WorkloadStatus) -> Option<String> {
             ContainerState::Starting => text.push_str(" is starting"),
             _ => text.push_str(" is not ready"),
         }
-        if let Some(exit) = container.last_exit.filter(|_| !matches!(container.state, ContainerState::Running)) {
-            text.push_str(&format!(" after {exit}"));
+        if let Some(exit) = container
+            .last_exit
+            .filter(|_| !matches!(container.state, ContainerState::Running))
+        {
+            let _infallible = write!(text, " after {exit}");
         }
         if let Some(reason) = container.probe_failure.as_ref().or(container.reason.as_ref()) {
             text.push_str(": ");
             text.push_str(reason);
         }
         if container.restarts > 0 {
-            text.push_str(&format!(", {} restarts", container.restarts));
+            let _infallible = write!(text, ", {} restarts", container.restarts);
         }
         parts.push(text);
     }
-    Some(if parts.is_empty() { "it is not ready".to_owned() } else { parts.join("; ") })
+    Some(if parts.is_empty() {
+        "it is not ready".to_owned()
+    } else {
+        parts.join("; ")
+    })
 }

@@ -202,10 +202,10 @@ async fn compact(store: Arc<SqliteStore>) {
     loop {
         tokio::time::sleep(COMPACTION_PAUSE).await;
         let Ok(now) = store.revision().await else { return };
-        if former > Revision::default() {
-            if let Err(error) = store.compact(former).await {
-                tracing::warn!(%error, "history cannot be cut");
-            }
+        if former > Revision::default()
+            && let Err(error) = store.compact(former).await
+        {
+            tracing::warn!(%error, "history cannot be cut");
         }
         former = now;
     }

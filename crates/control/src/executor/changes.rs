@@ -62,16 +62,31 @@ impl Batch<'_> {
     async fn record(&mut self, record: &Record) -> Result<(), ControlError> {
         let now = time(record.at_ms);
         match &record.fact {
-            Fact::StepIntended { node, operation: Operation::Apply, .. } => self.apply_begins(node, now).await?,
-            Fact::StepIntended { node, operation: Operation::Destroy, .. } => {
+            Fact::StepIntended {
+                node,
+                operation: Operation::Apply,
+                ..
+            } => self.apply_begins(node, now).await?,
+            Fact::StepIntended {
+                node,
+                operation: Operation::Destroy,
+                ..
+            } => {
                 if let Some(resource) = self.resource(node).await? {
                     show(resource, Phase::Deleting, "Deleting", "is being removed", now);
                 }
             }
-            Fact::StepSucceeded { node, operation: Operation::Apply, result, .. } => {
+            Fact::StepSucceeded {
+                node,
+                operation: Operation::Apply,
+                result,
+                ..
+            } => {
                 let text = |name: &str| result[name].as_str().unwrap_or_default().to_owned();
-                let blobs: Vec<String> =
-                    ["outputsBlob", "toolOutputs", "driverState", "log"].iter().map(|name| text(name)).collect();
+                let blobs: Vec<String> = ["outputsBlob", "toolOutputs", "driverState", "log"]
+                    .iter()
+                    .map(|name| text(name))
+                    .collect();
                 for digest in blobs.iter().filter(|digest| !digest.is_empty()) {
                     self.changes.blobs.push(blob(digest)?);
                 }
@@ -87,8 +102,15 @@ impl Batch<'_> {
                     show(resource, Phase::Ready, "Ready", "", now);
                 }
             }
-            Fact::StepSucceeded { node, operation: Operation::Destroy, .. } => {
-                let goes = self.state.node(node).is_some_and(|(work, _)| work.action == Action::Delete);
+            Fact::StepSucceeded {
+                node,
+                operation: Operation::Destroy,
+                ..
+            } => {
+                let goes = self
+                    .state
+                    .node(node)
+                    .is_some_and(|(work, _)| work.action == Action::Delete);
                 if goes {
                     if self.resource(node).await?.is_some() {
                         self.deleted.push(node.clone());
@@ -99,10 +121,22 @@ impl Batch<'_> {
                     resource.status.outputs_blob.clear();
                     resource.status.tool_outputs.clear();
                     resource.status.driver_state.clear();
-                    show(resource, Phase::Waiting, "Replacing", "was removed to be made anew", now);
+                    show(
+                        resource,
+                        Phase::Waiting,
+                        "Replacing",
+                        "was removed to be made anew",
+                        now,
+                    );
                 }
             }
-            Fact::StepFailed { node, error, next_try_ms, operation, .. } => {
+            Fact::StepFailed {
+                node,
+                error,
+                next_try_ms,
+                operation,
+                ..
+            } => {
                 let kept = self
                     .executor
                     .left_behind
@@ -121,7 +155,11 @@ impl Batch<'_> {
                     match next_try_ms {
                         Some(next) => {
                             let message = format!("failed, is tried again at {}: {error}", time(*next));
-                            let phase = if destroying { Phase::Deleting } else { Phase::Applying };
+                            let phase = if destroying {
+                                Phase::Deleting
+                            } else {
+                                Phase::Applying
+                            };
                             show(resource, phase, "Retrying", &message, now);
                         }
                         None => show(resource, Phase::Failed, "Failed", error, now),
@@ -134,15 +172,22 @@ impl Batch<'_> {
                 }
             }
             Fact::NodeUnchanged { node } => {
-                if let Some(resource) = self.resource(node).await? {
-                    if resource.status.applied.as_ref().is_some_and(|applied| applied.complete)
-                        && resource.status.phase != Phase::Degraded
-                    {
-                        show(resource, Phase::Ready, "Ready", "", now);
-                    }
+                if let Some(resource) = self.resource(node).await?
+                    && resource
+                        .status
+                        .applied
+                        .as_ref()
+                        .is_some_and(|applied| applied.complete)
+                    && resource.status.phase != Phase::Degraded
+                {
+                    show(resource, Phase::Ready, "Ready", "", now);
                 }
             }
-            Fact::NodePostponed { node, reason, next_try_ms } => {
+            Fact::NodePostponed {
+                node,
+                reason,
+                next_try_ms,
+            } => {
                 if let Some(resource) = self.resource(node).await? {
                     let message = format!("{reason}; is tried again at {}", time(*next_try_ms));
                     waits(resource, "Postponed", &message, now);
@@ -175,10 +220,14 @@ impl Batch<'_> {
 
     /// What is about to be applied is written down before it is: destroy needs it, however the apply ends.
     async fn apply_begins(&mut self, node: &str, now: Timestamp) -> Result<(), ControlError> {
-        let Some((work, _)) = self.state.node(node) else { return Ok(()) };
+        let Some((work, _)) = self.state.node(node) else {
+            return Ok(());
+        };
         let coordinate = work.coordinate.clone();
         let data = self.executor.run_data(self.run).await?;
-        let Some(wanted) = data.graph.nodes.get(&coordinate) else { return Ok(()) };
+        let Some(wanted) = data.graph.nodes.get(&coordinate) else {
+            return Ok(());
+        };
         let inputs = self.executor.inputs(&self.run.namespace, wanted).await?;
         let digest = write_blob(&self.executor.store, &inputs.to_tagged()).await?;
         // Secrets that live only in sealed blobs must not be forgotten while an apply names them.
@@ -192,7 +241,11 @@ impl Batch<'_> {
         let needs = wanted.needs.iter().map(ToString::to_string).collect();
         if let Some(resource) = self.resource(node).await? {
             let before = resource.status.applied.take().unwrap_or_default();
-            let previous_inputs = if before.complete { before.inputs } else { before.previous_inputs };
+            let previous_inputs = if before.complete {
+                before.inputs
+            } else {
+                before.previous_inputs
+            };
             resource.status.applied = Some(Applied {
                 release,
                 run,
@@ -205,7 +258,7 @@ impl Batch<'_> {
                 complete: false,
                 needs,
             });
-            resource.spec.module = wanted.module.module.clone();
+            resource.spec.module.clone_from(&wanted.module.module);
             resource.spec.module_version = wanted.module.version;
             resource.spec.driver = Some(wanted.driver);
             resource.spec.rule.clone_from(&wanted.rule);
@@ -221,14 +274,18 @@ impl Batch<'_> {
         let store = &*self.executor.store;
         let phase = podium_engine::phase(self.state);
         let key = namespaced(RUNS, &self.run.namespace, &self.run.name);
-        let Some(mut run) = get::<RunSpec, RunStatus>(store, &key).await? else { return Ok(()) };
+        let Some(mut run) = get::<RunSpec, RunStatus>(store, &key).await? else {
+            return Ok(());
+        };
         let finished = self.state.finished().cloned();
         let needs: Vec<String> = self
             .state
             .awaiting()
             .map(|(node, _, reason)| format!("{}: {reason}", node.coordinate.id))
             .collect();
-        let began = records.iter().any(|record| matches!(record.fact, Fact::RunBegan { .. }));
+        let began = records
+            .iter()
+            .any(|record| matches!(record.fact, Fact::RunBegan { .. }));
         if run.status.phase == phase && run.status.needs == needs && !began && finished.is_none() {
             return Ok(());
         }
@@ -242,29 +299,50 @@ impl Batch<'_> {
             run.status.failures.clone_from(&finished.failures);
         }
         let (status, reason, message) = words(phase, &run.status);
-        set_ready(&mut run.status.conditions, status, reason, &message, run.generation, now);
+        set_ready(
+            &mut run.status.conditions,
+            status,
+            reason,
+            &message,
+            run.generation,
+            now,
+        );
         run.status.observed_generation = run.generation;
         self.put(&run)?;
         let key = namespaced(RELEASES, &self.run.namespace, &release_name(self.run.release));
         if let Some(mut release) = get::<ReleaseSpec, ReleaseStatus>(store, &key).await? {
             release.status.phase = phase;
             release.status.observed_generation = release.generation;
-            set_ready(&mut release.status.conditions, status, reason, &message, release.generation, now);
+            set_ready(
+                &mut release.status.conditions,
+                status,
+                reason,
+                &message,
+                release.generation,
+                now,
+            );
             self.put(&release)?;
         }
         let key = cluster(ENVIRONMENTS, &self.run.namespace);
-        if let Some(mut environment) = get::<EnvironmentSpec, EnvironmentStatus>(store, &key).await? {
-            if environment.status.release == self.run.release {
-                environment.status.observed_generation = environment.generation;
-                let generation = environment.generation;
-                set_ready(&mut environment.status.conditions, status, reason, &message, generation, now);
-                self.put(&environment)?;
-            }
+        if let Some(mut environment) = get::<EnvironmentSpec, EnvironmentStatus>(store, &key).await?
+            && environment.status.release == self.run.release
+        {
+            environment.status.observed_generation = environment.generation;
+            let generation = environment.generation;
+            set_ready(
+                &mut environment.status.conditions,
+                status,
+                reason,
+                &message,
+                generation,
+                now,
+            );
+            self.put(&environment)?;
         }
-        if let Some(finished) = finished {
-            if finished.outcome != RunOutcome::Succeeded {
-                tracing::warn!(run = %self.run.name, namespace = %self.run.namespace, outcome = ?finished.outcome, "a run ended");
-            }
+        if let Some(finished) = finished
+            && finished.outcome != RunOutcome::Succeeded
+        {
+            tracing::warn!(run = %self.run.name, namespace = %self.run.namespace, outcome = ?finished.outcome, "a run ended");
         }
         Ok(())
     }
@@ -306,16 +384,34 @@ pub(crate) fn show(resource: &mut ResourceObject, phase: Phase, reason: &str, me
     };
     resource.status.observed_generation = resource.generation;
     let generation = resource.generation;
-    set_ready(&mut resource.status.conditions, status, reason, message, generation, now);
+    set_ready(
+        &mut resource.status.conditions,
+        status,
+        reason,
+        message,
+        generation,
+        now,
+    );
 }
 
 /// Shows what a resource waits for, without saying that what is there is gone.
 fn waits(resource: &mut ResourceObject, reason: &str, message: &str, now: Timestamp) {
-    let phase = if resource.status.outputs.is_some() { resource.status.phase } else { Phase::Waiting };
+    let phase = if resource.status.outputs.is_some() {
+        resource.status.phase
+    } else {
+        Phase::Waiting
+    };
     resource.status.phase = phase;
     resource.status.observed_generation = resource.generation;
     let generation = resource.generation;
-    set_ready(&mut resource.status.conditions, ConditionStatus::False, reason, message, generation, now);
+    set_ready(
+        &mut resource.status.conditions,
+        ConditionStatus::False,
+        reason,
+        message,
+        generation,
+        now,
+    );
 }
 
 /// The condition `Ready` of a run.
@@ -324,9 +420,21 @@ fn words(phase: RunPhase, status: &RunStatus) -> (ConditionStatus, &'static str,
         RunPhase::Succeeded => (ConditionStatus::True, "Succeeded", String::new()),
         RunPhase::Failed => (ConditionStatus::False, "Failed", status.failures.join("; ")),
         RunPhase::Cancelled => (ConditionStatus::False, "Cancelled", String::new()),
-        RunPhase::Superseded => (ConditionStatus::False, "Superseded", "a later release took its place".to_owned()),
-        RunPhase::AwaitingApproval => (ConditionStatus::False, "AwaitingApproval", status.needs.join("; ")),
-        RunPhase::Queued => (ConditionStatus::False, "Queued", "another run is before it".to_owned()),
+        RunPhase::Superseded => (
+            ConditionStatus::False,
+            "Superseded",
+            "a later release took its place".to_owned(),
+        ),
+        RunPhase::AwaitingApproval => (
+            ConditionStatus::False,
+            "AwaitingApproval",
+            status.needs.join("; "),
+        ),
+        RunPhase::Queued => (
+            ConditionStatus::False,
+            "Queued",
+            "another run is before it".to_owned(),
+        ),
         RunPhase::Running => (ConditionStatus::False, "Running", "at work".to_owned()),
     }
 }

@@ -33,11 +33,10 @@ pub(crate) struct Parts<'a> {
 impl DriverExecutor {
     pub(super) async fn apply_operation(&self, step: &Step) -> Result<DriverOperation, ControlError> {
         let data = self.run_data(&step.run).await?;
-        let node = data
-            .graph
-            .nodes
-            .get(&step.node.coordinate)
-            .ok_or_else(|| ControlError::Damaged("the release's graph does not have the node".to_owned()))?;
+        let node =
+            data.graph.nodes.get(&step.node.coordinate).ok_or_else(|| {
+                ControlError::Damaged("the release's graph does not have the node".to_owned())
+            })?;
         let resource = self
             .resource(&step.run.namespace, &step.node.name)
             .await?
@@ -60,9 +59,19 @@ impl DriverExecutor {
     }
 
     /// Destroy uses the module version and the sealed inputs of the last begun apply. `None` when none ever began.
-    pub(super) async fn destroy_operation(&self, step: &Step) -> Result<Option<DriverOperation>, ControlError> {
-        let Some(resource) = self.resource(&step.run.namespace, &step.node.name).await? else { return Ok(None) };
-        let Some(applied) = resource.status.applied.clone().filter(|applied| !applied.inputs.is_empty()) else {
+    pub(super) async fn destroy_operation(
+        &self,
+        step: &Step,
+    ) -> Result<Option<DriverOperation>, ControlError> {
+        let Some(resource) = self.resource(&step.run.namespace, &step.node.name).await? else {
+            return Ok(None);
+        };
+        let Some(applied) = resource
+            .status
+            .applied
+            .clone()
+            .filter(|applied| !applied.inputs.is_empty())
+        else {
             return Ok(None);
         };
         let data = self.run_data(&step.run).await?;
@@ -73,7 +82,10 @@ impl DriverExecutor {
             coordinate: step.node.coordinate.clone(),
             resource: &resource,
             namespace: &step.run.namespace,
-            module: ModuleReference { module: applied.module.clone(), version: applied.module_version },
+            module: ModuleReference {
+                module: applied.module.clone(),
+                version: applied.module_version,
+            },
             deadline_ms: step.deadline_ms,
         };
         let mut operation = self.operation(parts, &inputs, &data.context).await?;
@@ -84,7 +96,10 @@ impl DriverExecutor {
     async fn previous(&self, resource: &ResourceObject, inputs: &str) -> Result<Previous, ControlError> {
         let tagged: serde_json::Value = read_blob(&self.store, inputs).await?;
         let before = Value::from_tagged(&tagged).map_err(|error| ControlError::Damaged(error.to_string()))?;
-        let before = before.at(&["inputs".to_owned()]).cloned().unwrap_or_else(Value::empty_map);
+        let before = before
+            .at(&["inputs".to_owned()])
+            .cloned()
+            .unwrap_or_else(Value::empty_map);
         let outputs = if resource.status.tool_outputs.is_empty() {
             Value::empty_map()
         } else {
@@ -104,17 +119,27 @@ impl DriverExecutor {
         context: &podium_planner::EnvironmentContext,
     ) -> Result<DriverOperation, ControlError> {
         let version = module_version(&self.store, &parts.module).await?.ok_or_else(|| {
-            ControlError::Damaged(format!("the module version {} is gone", parts.module.object_name()))
+            ControlError::Damaged(format!(
+                "the module version {} is gone",
+                parts.module.object_name()
+            ))
         })?;
         let bundle = match &version.content.source {
-            Some(source) => Some(self.store.get_blob(&blob(&source.bundle)?).await?),
+            Some(source) => Some(podium_store::get_upload(&*self.store, &blob(&source.bundle)?).await?),
             None => None,
         };
-        let own = inputs.at(&["inputs".to_owned()]).cloned().unwrap_or_else(Value::empty_map);
+        let own = inputs
+            .at(&["inputs".to_owned()])
+            .cloned()
+            .unwrap_or_else(Value::empty_map);
         let state = if parts.resource.status.driver_state.is_empty() {
             None
         } else {
-            Some(KeptState::new(self.store.get_blob(&blob(&parts.resource.status.driver_state)?).await?))
+            Some(KeptState::new(
+                self.store
+                    .get_blob(&blob(&parts.resource.status.driver_state)?)
+                    .await?,
+            ))
         };
         let catalogue = self.catalogue.current().await?;
         let sensitive_outputs = catalogue
@@ -148,9 +173,11 @@ impl DriverExecutor {
 
     async fn script_values(&self, inputs: &Value) -> Result<ScriptValues, ControlError> {
         let mut values = ScriptValues::default();
-        for (name, target) in
-            [("apply", &mut values.apply), ("destroy", &mut values.destroy), ("observe", &mut values.observe)]
-        {
+        for (name, target) in [
+            ("apply", &mut values.apply),
+            ("destroy", &mut values.destroy),
+            ("observe", &mut values.observe),
+        ] {
             if let Some(Value::List(steps)) = inputs.at(&["env".to_owned(), name.to_owned()]) {
                 for step in steps {
                     target.push(self.texts(step).await?);
@@ -173,7 +200,11 @@ impl DriverExecutor {
         if let serde_json::Value::Object(map) = &mut json {
             for value in map.values_mut() {
                 if !value.is_string() {
-                    *value = serde_json::Value::String(if value.is_null() { String::new() } else { value.to_string() });
+                    *value = serde_json::Value::String(if value.is_null() {
+                        String::new()
+                    } else {
+                        value.to_string()
+                    });
                 }
             }
         }

@@ -7,8 +7,8 @@ use podium_apiserver::{Answer, StatusError, SubresourceCall};
 use podium_model::api::{DeployRequest, DeployResponse, DestroyRequest, PlanResponse, RollbackRequest};
 use podium_model::graph::Graph;
 use podium_model::kinds::{
-    Cause, ModuleRuleSpec, PLANS, PlanSpec, RELEASES, RESOURCE_TYPES, ReleaseSpec, ReleaseStatus, ResourceTypeSpec,
-    SimpleStatus, WORKLOADS, WorkloadSpec,
+    Cause, ModuleRuleSpec, PLANS, PlanSpec, RELEASES, RESOURCE_TYPES, ReleaseSpec, ReleaseStatus,
+    ResourceTypeSpec, SimpleStatus, WORKLOADS, WorkloadSpec,
 };
 use podium_model::plan::Plan;
 use podium_planner::{Catalogue, CatalogueInput, RuleInput, TypeInput};
@@ -28,12 +28,20 @@ impl ControlPlane {
     pub(super) async fn verb_plan(&self, call: &SubresourceCall<'_>) -> Result<Answer, ControlError> {
         let request: DeployRequest = body(call)?;
         let state = EnvironmentState::load(&self.store, call.name).await?;
-        let order = self.order(&state, &Wanted::Deploy(request), &call.principal.name).await?;
-        json(&PlanResponse { plan: self.plan(&state, &order).await? })
+        let order = self
+            .order(&state, &Wanted::Deploy(request), &call.principal.name)
+            .await?;
+        json(&PlanResponse {
+            plan: self.plan(&state, &order).await?,
+        })
     }
 
     /// Answers as if the change were made, and makes nothing.
-    async fn only_planned(&self, call: &SubresourceCall<'_>, wanted: &Wanted) -> Result<Answer, ControlError> {
+    async fn only_planned(
+        &self,
+        call: &SubresourceCall<'_>,
+        wanted: &Wanted,
+    ) -> Result<Answer, ControlError> {
         let state = EnvironmentState::load(&self.store, call.name).await?;
         let order = self.order(&state, wanted, &call.principal.name).await?;
         let plan = self.plan(&state, &order).await?;
@@ -70,12 +78,19 @@ impl ControlPlane {
             consent: request.consent.clone(),
             ..Order::default()
         };
-        let named: BTreeSet<&str> = request.workloads.iter().map(|workload| workload.name.as_str()).collect();
+        let named: BTreeSet<&str> = request
+            .workloads
+            .iter()
+            .map(|workload| workload.name.as_str())
+            .collect();
         if named.len() != request.workloads.len() {
             return Err(StatusError::bad_request("two documents have the same workload name").into());
         }
-        let mut workloads: BTreeMap<String, WorkloadSpec> =
-            state.workloads.iter().map(|(name, workload)| (name.clone(), workload.spec.clone())).collect();
+        let mut workloads: BTreeMap<String, WorkloadSpec> = state
+            .workloads
+            .iter()
+            .map(|(name, workload)| (name.clone(), workload.spec.clone()))
+            .collect();
         if request.prune {
             for (name, workload) in &state.workloads {
                 if !named.contains(name.as_str()) {
@@ -100,7 +115,14 @@ impl ControlPlane {
                     let status = SimpleStatus::default();
                     let now = self.clock.now();
                     order.preconditions.push(Precondition::Absent(key.clone()));
-                    order.changes.push(create(&key, "Workload", &self.uid(), now, &workload.spec, &status)?);
+                    order.changes.push(create(
+                        &key,
+                        "Workload",
+                        &self.uid(),
+                        now,
+                        &workload.spec,
+                        &status,
+                    )?);
                 }
             }
         }
@@ -128,25 +150,41 @@ impl ControlPlane {
                 if state.object.status.pinned.is_none() {
                     return Err(StatusError::new(409, "NotPinned", "the environment is not pinned").into());
                 }
-                let workloads = state.workloads.iter().map(|(name, found)| (name.clone(), found.spec.clone()));
+                let workloads = state
+                    .workloads
+                    .iter()
+                    .map(|(name, found)| (name.clone(), found.spec.clone()));
                 return Ok(Order {
                     message: request.message.clone(),
                     consent: request.consent.clone(),
-                    desired: Desired { workloads: workloads.collect() },
+                    desired: Desired {
+                        workloads: workloads.collect(),
+                    },
                     ..Order::default()
                 });
             }
             _ => return Err(StatusError::bad_request("name a release, or lift the pin: one of both").into()),
         };
         let key = namespaced(RELEASES, state.object.name(), &release_name(number));
-        let release = get::<ReleaseSpec, ReleaseStatus>(&*self.store, &key).await?.ok_or_else(|| {
-            let newest = state.object.status.release;
-            StatusError::new(404, "NotFound", format!("there is no release {number}; the newest is {newest}"))
-        })?;
+        let release = get::<ReleaseSpec, ReleaseStatus>(&*self.store, &key)
+            .await?
+            .ok_or_else(|| {
+                let newest = state.object.status.release;
+                StatusError::new(
+                    404,
+                    "NotFound",
+                    format!("there is no release {number}; the newest is {newest}"),
+                )
+            })?;
         let documents = self.release_documents(&release.spec).await?;
         let graph: Graph = read_blob(&self.store, &release.spec.graph).await?;
-        let workloads = state.workloads.iter().map(|(name, found)| (name.clone(), found.spec.clone()));
-        let written = Desired { workloads: workloads.collect() };
+        let workloads = state
+            .workloads
+            .iter()
+            .map(|(name, found)| (name.clone(), found.spec.clone()));
+        let written = Desired {
+            workloads: workloads.collect(),
+        };
         Ok(Order {
             cause: Cause::Rollback,
             message: request.message.clone(),
@@ -175,7 +213,10 @@ impl ControlPlane {
         for node in graph.nodes.values() {
             if seen.insert(node.module.clone()) {
                 let version = module_version(&self.store, &node.module).await?.ok_or_else(|| {
-                    ControlError::Damaged(format!("the module version {} is gone", node.module.object_name()))
+                    ControlError::Damaged(format!(
+                        "the module version {} is gone",
+                        node.module.object_name()
+                    ))
                 })?;
                 input.modules.push(version);
             }
@@ -190,7 +231,11 @@ impl ControlPlane {
             });
         }
         let (catalogue, problems) = Catalogue::build(input);
-        if problems.is_empty() { Ok(catalogue) } else { Err(ControlError::Documents(problems)) }
+        if problems.is_empty() {
+            Ok(catalogue)
+        } else {
+            Err(ControlError::Documents(problems))
+        }
     }
 
     pub(super) async fn verb_destroy(&self, call: &SubresourceCall<'_>) -> Result<Answer, ControlError> {
@@ -212,7 +257,10 @@ impl ControlPlane {
 }
 
 /// Every document goes, and with them everything.
-pub(crate) fn destroy_order(state: &EnvironmentState, request: &DestroyRequest) -> Result<Order, ControlError> {
+pub(crate) fn destroy_order(
+    state: &EnvironmentState,
+    request: &DestroyRequest,
+) -> Result<Order, ControlError> {
     refuse_deleting(state)?;
     let mut order = Order {
         cause: Cause::Destroy,

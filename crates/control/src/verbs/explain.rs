@@ -3,9 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use podium_apiserver::{Answer, StatusError, SubresourceCall};
-use podium_model::api::{
-    ExplainResponse, Explanation, GraphEdge, GraphNode, GraphResponse, InputView,
-};
+use podium_model::api::{ExplainResponse, Explanation, GraphEdge, GraphNode, GraphResponse, InputView};
 use podium_model::coordinate::{Coordinate, DEFAULT_CLASS};
 use podium_model::graph::Node;
 use podium_model::kinds::Phase;
@@ -30,7 +28,12 @@ impl ControlPlane {
         let graph = self.release_graph(call.name, release).await?;
         let wanted_type = call.query.get("type");
         let wanted = call.query.get("resource");
-        let mut all: BTreeSet<Coordinate> = graph.nodes.keys().chain(state.resources.keys()).cloned().collect();
+        let mut all: BTreeSet<Coordinate> = graph
+            .nodes
+            .keys()
+            .chain(state.resources.keys())
+            .cloned()
+            .collect();
         all.retain(|coordinate| {
             wanted.is_none_or(|wanted| is_meant(coordinate, wanted))
                 && wanted_type.is_none_or(|wanted| coordinate.resource_type == *wanted)
@@ -45,7 +48,10 @@ impl ControlPlane {
                 return Err(StatusError::new(
                     404,
                     "NotFound",
-                    format!("there is no resource type `{wanted}`; there is: {}", known.join(", ")),
+                    format!(
+                        "there is no resource type `{wanted}`; there is: {}",
+                        known.join(", ")
+                    ),
                 )
                 .into());
             }
@@ -57,17 +63,24 @@ impl ControlPlane {
             let node = graph.nodes.get(&coordinate);
             let live = state.resources.get(&coordinate);
             let rules = explain_choice(&catalogue, &state.context, &coordinate);
-            let chosen = rules.iter().find(|rule| rule.chosen).and_then(|rule| catalogue.module(&rule.module));
+            let chosen = rules
+                .iter()
+                .find(|rule| rule.chosen)
+                .and_then(|rule| catalogue.module(&rule.module));
             resources.push(Explanation {
                 name: coordinate.object_name(),
                 module: match (node, live) {
                     (Some(node), _) => title(node),
                     (None, Some(live)) => module_title(live),
-                    (None, None) => chosen.map(podium_planner::CompiledModule::display).unwrap_or_default(),
+                    (None, None) => chosen
+                        .map(podium_planner::CompiledModule::display)
+                        .unwrap_or_default(),
                 },
                 owner: chosen.map(|module| module.owner.clone()).unwrap_or_default(),
                 rules,
-                requested_by: live.map(|live| live.spec.requested_by.clone()).unwrap_or_default(),
+                requested_by: live
+                    .map(|live| live.spec.requested_by.clone())
+                    .unwrap_or_default(),
                 inputs: node.map(inputs).unwrap_or_default(),
                 needs: node
                     .map(|node| node.needs.iter().map(|need| need.id.clone()).collect())
@@ -89,8 +102,11 @@ impl ControlPlane {
         let state = EnvironmentState::load(&self.store, call.name).await?;
         let release = number(call, "release")?.unwrap_or(state.object.status.release);
         let graph = self.release_graph(call.name, release).await?;
-        let phases: BTreeMap<&Coordinate, Phase> =
-            state.resources.iter().map(|(coordinate, resource)| (coordinate, resource.status.phase)).collect();
+        let phases: BTreeMap<&Coordinate, Phase> = state
+            .resources
+            .iter()
+            .map(|(coordinate, resource)| (coordinate, resource.status.phase))
+            .collect();
         let nodes = graph
             .nodes
             .values()
@@ -127,11 +143,20 @@ impl ControlPlane {
 }
 
 fn title(node: &Node) -> String {
-    format!("{}/{} v{}", node.driver.as_str(), node.module.module, node.module.version)
+    format!(
+        "{}/{} v{}",
+        node.driver.as_str(),
+        node.module.module,
+        node.module.version
+    )
 }
 
 fn inputs(node: &Node) -> Vec<InputView> {
-    let own = node.inputs.at(&["inputs".to_owned()]).cloned().unwrap_or(Value::Null);
+    let own = node
+        .inputs
+        .at(&["inputs".to_owned()])
+        .cloned()
+        .unwrap_or(Value::Null);
     let mut origins: BTreeMap<String, String> = BTreeMap::new();
     name_references(&own, &mut String::new(), &mut origins);
     flatten(&own)
@@ -152,7 +177,10 @@ fn inputs(node: &Node) -> Vec<InputView> {
 fn name_references(value: &Value, path: &mut String, origins: &mut BTreeMap<String, String>) {
     match value {
         Value::Reference(reference) => {
-            origins.insert(path.clone(), format!("output {} of {}", reference.path.join("."), reference.node.id));
+            origins.insert(
+                path.clone(),
+                format!("output {} of {}", reference.path.join("."), reference.node.id),
+            );
         }
         Value::Map(map) => {
             for (key, value) in map {

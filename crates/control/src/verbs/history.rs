@@ -16,14 +16,22 @@ use crate::objects::{get, list, namespaced};
 use crate::service::ControlPlane;
 
 fn title(node: &Node) -> String {
-    format!("{}/{} v{}", node.driver.as_str(), node.module.module, node.module.version)
+    format!(
+        "{}/{} v{}",
+        node.driver.as_str(),
+        node.module.module,
+        node.module.version
+    )
 }
 
 impl ControlPlane {
     pub(super) async fn verb_history(&self, call: &SubresourceCall<'_>) -> Result<Answer, ControlError> {
         let environment = find(&self.store, call.name).await?;
-        let limit = number(call, "limit")?.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX);
-        let mut releases = list::<ReleaseSpec, ReleaseStatus>(&*self.store, RELEASES, Some(call.name)).await?;
+        let limit = number(call, "limit")?
+            .and_then(|limit| usize::try_from(limit).ok())
+            .unwrap_or(usize::MAX);
+        let mut releases =
+            list::<ReleaseSpec, ReleaseStatus>(&*self.store, RELEASES, Some(call.name)).await?;
         releases.sort_by_key(|release| std::cmp::Reverse(release.spec.number));
         let mut views = Vec::new();
         for release in releases.into_iter().take(limit) {
@@ -40,7 +48,10 @@ impl ControlPlane {
                 rollback_to: release.spec.rollback_to,
             });
         }
-        json(&HistoryResponse { pinned: environment.status.pinned, releases: views })
+        json(&HistoryResponse {
+            pinned: environment.status.pinned,
+            releases: views,
+        })
     }
 
     /// The graph of a release; an empty one for release 0.
@@ -63,7 +74,12 @@ impl ControlPlane {
         let after = self.release_graph(call.name, to).await?;
         let mut nodes = Vec::new();
         let all: std::collections::BTreeSet<_> = before.nodes.keys().chain(after.nodes.keys()).collect();
-        let own = |node: &Node| node.inputs.at(&["inputs".to_owned()]).cloned().unwrap_or(Value::Null);
+        let own = |node: &Node| {
+            node.inputs
+                .at(&["inputs".to_owned()])
+                .cloned()
+                .unwrap_or(Value::Null)
+        };
         for coordinate in all {
             let (left, right) = (before.nodes.get(coordinate), after.nodes.get(coordinate));
             let (action, fields) = match (left, right) {

@@ -28,46 +28,73 @@ impl ControlPlane {
         let tail = usize::try_from(number(call, "tail")?.unwrap_or(DEFAULT_TAIL)).unwrap_or(usize::MAX);
         let text = "text/plain; charset=utf-8".to_owned();
         let failed = |error: podium_runners::RunnerError| {
-            ControlError::from(StatusError::new(404, "NotFound", format!("there is no log: {error}")))
+            ControlError::from(StatusError::new(
+                404,
+                "NotFound",
+                format!("there is no log: {error}"),
+            ))
         };
         if coordinate(&resource).is_workload() {
             let follow = is_set(call, "follow");
-            let stream = self.runner.workload_logs(&resource.uid, tail, follow).await.map_err(failed)?;
+            let stream = self
+                .runner
+                .workload_logs(&resource.uid, tail, follow)
+                .await
+                .map_err(failed)?;
             let body: BodyStream = match call.query.get("container") {
                 None => Box::pin(stream.map(Ok)),
                 Some(container) => {
                     let container = container.clone();
-                    Box::pin(stream.filter_map(move |piece| {
-                        std::future::ready(only(&piece, &container).map(Ok))
-                    }))
+                    Box::pin(
+                        stream.filter_map(move |piece| std::future::ready(only(&piece, &container).map(Ok))),
+                    )
                 }
             };
-            return Ok(Answer::Stream { content_type: text, body });
+            return Ok(Answer::Stream {
+                content_type: text,
+                body,
+            });
         }
         // A step at work shows its log; afterwards the last lines are kept with the resource.
-        let begun = self.runner.list_steps().map_err(failed)?.into_iter().rev().find(|step| {
-            step.id.split('.').nth(1) == Some(name.as_str())
-        });
+        let begun = self
+            .runner
+            .list_steps()
+            .map_err(failed)?
+            .into_iter()
+            .rev()
+            .find(|step| step.id.split('.').nth(1) == Some(name.as_str()));
         if let Some(step) = begun {
             let follow = is_set(call, "follow");
-            let stream = self.runner.step_logs(&step.id, tail, follow).await.map_err(failed)?;
+            let stream = self
+                .runner
+                .step_logs(&step.id, tail, follow)
+                .await
+                .map_err(failed)?;
             let body: BodyStream = Box::pin(stream.map(Ok));
-            return Ok(Answer::Stream { content_type: text, body });
+            return Ok(Answer::Stream {
+                content_type: text,
+                body,
+            });
         }
         let body = if resource.status.log.is_empty() {
             bytes::Bytes::new()
         } else {
             self.store.get_blob(&blob(&resource.status.log)?).await?
         };
-        Ok(Answer::Bytes { content_type: text, body })
+        Ok(Answer::Bytes {
+            content_type: text,
+            body,
+        })
     }
 }
 
 /// The lines of one container: the second word of a line is its name.
 fn only(piece: &[u8], container: &str) -> Option<bytes::Bytes> {
     let text = String::from_utf8_lossy(piece);
-    let lines: Vec<&str> =
-        text.lines().filter(|line| line.split(' ').nth(1) == Some(container)).collect();
+    let lines: Vec<&str> = text
+        .lines()
+        .filter(|line| line.split(' ').nth(1) == Some(container))
+        .collect();
     if lines.is_empty() {
         return None;
     }

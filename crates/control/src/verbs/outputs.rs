@@ -20,7 +20,11 @@ pub(super) fn is_meant(coordinate: &Coordinate, text: &str) -> bool {
 /// That nothing is meant, with what there is.
 pub(super) fn nothing_meant<'a>(text: &str, known: impl Iterator<Item = &'a Coordinate>) -> ControlError {
     let known: Vec<&str> = known.map(|coordinate| coordinate.id.as_str()).take(20).collect();
-    let there = if known.is_empty() { "the environment is empty".to_owned() } else { format!("there is: {}", known.join(", ")) };
+    let there = if known.is_empty() {
+        "the environment is empty".to_owned()
+    } else {
+        format!("there is: {}", known.join(", "))
+    };
     StatusError::new(404, "NotFound", format!("no resource is named `{text}`; {there}")).into()
 }
 

@@ -15,12 +15,22 @@ use crate::service::ControlPlane;
 
 /// Driver, module and version of a resource.
 pub(crate) fn module_title(resource: &ResourceObject) -> String {
-    let driver = resource.spec.driver.map_or("", podium_model::kinds::DriverKind::as_str);
-    format!("{driver}/{} v{}", resource.spec.module, resource.spec.module_version)
+    let driver = resource
+        .spec
+        .driver
+        .map_or("", podium_model::kinds::DriverKind::as_str);
+    format!(
+        "{driver}/{} v{}",
+        resource.spec.module, resource.spec.module_version
+    )
 }
 
 fn ready(resource: &ResourceObject) -> Option<&Condition> {
-    resource.status.conditions.iter().find(|condition| condition.condition_type == "Ready")
+    resource
+        .status
+        .conditions
+        .iter()
+        .find(|condition| condition.condition_type == "Ready")
 }
 
 /// Why a resource is not ready; empty when it is.
@@ -105,7 +115,11 @@ impl ControlPlane {
                     phase,
                     message: message(resource),
                     since,
-                    outputs: resource.status.outputs.clone().unwrap_or_else(|| Json::Object(serde_json::Map::new())),
+                    outputs: resource
+                        .status
+                        .outputs
+                        .clone()
+                        .unwrap_or_else(|| Json::Object(serde_json::Map::new())),
                 });
             }
         }
@@ -114,15 +128,20 @@ impl ControlPlane {
             if overview.workloads.iter().any(|view| view.name == *name) {
                 continue;
             }
-            let condition =
-                workload.status.conditions.iter().find(|condition| condition.condition_type == "Ready");
+            let condition = workload
+                .status
+                .conditions
+                .iter()
+                .find(|condition| condition.condition_type == "Ready");
             overview.workloads.push(WorkloadView {
                 name: name.clone(),
                 resource: String::new(),
                 module: String::new(),
                 phase: Phase::Waiting,
-                message: condition
-                    .map_or_else(|| "its release is being computed".to_owned(), |found| found.message.clone()),
+                message: condition.map_or_else(
+                    || "its release is being computed".to_owned(),
+                    |found| found.message.clone(),
+                ),
                 since: condition.map(|condition| condition.last_transition_time),
                 urls: Vec::new(),
             });

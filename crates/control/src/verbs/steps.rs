@@ -27,9 +27,16 @@ impl ControlPlane {
     async fn steps(&self, run: &RunObject) -> Result<Steps, ControlError> {
         let state = self.run_state(run).await?;
         let begun = state.begun_ms().is_some();
-        let phase = if begun { podium_engine::phase(&state) } else { run.status.phase };
+        let phase = if begun {
+            podium_engine::phase(&state)
+        } else {
+            run.status.phase
+        };
         let needs = if begun {
-            state.awaiting().map(|(node, _, reason)| format!("{}: {reason}", node.coordinate.id)).collect()
+            state
+                .awaiting()
+                .map(|(node, _, reason)| format!("{}: {reason}", node.coordinate.id))
+                .collect()
         } else {
             run.status.needs.clone()
         };
@@ -47,7 +54,10 @@ impl ControlPlane {
         })
     }
 
-    pub(super) async fn verb_steps(self: &Arc<Self>, call: &SubresourceCall<'_>) -> Result<Answer, ControlError> {
+    pub(super) async fn verb_steps(
+        self: &Arc<Self>,
+        call: &SubresourceCall<'_>,
+    ) -> Result<Answer, ControlError> {
         let run = self.run(call.namespace, call.name).await?;
         if !is_set(call, "follow") {
             return json(&self.steps(&run).await?);
@@ -63,7 +73,10 @@ impl ControlPlane {
         let body = futures::stream::unfold(stream, |mut stream| async move {
             stream.recv().await.map(|line| (line, stream))
         });
-        Ok(Answer::Stream { content_type: "application/json".to_owned(), body: Box::pin(body) })
+        Ok(Answer::Stream {
+            content_type: "application/json".to_owned(),
+            body: Box::pin(body),
+        })
     }
 
     async fn follow_steps(
@@ -73,16 +86,22 @@ impl ControlPlane {
         lines: &tokio::sync::mpsc::Sender<std::io::Result<bytes::Bytes>>,
     ) -> Result<(), ControlError> {
         let after = self.store.revision().await?;
-        let request =
-            WatchRequest { resource: Some(resource(RUNS)), namespace: Some(namespace.into()), after };
-        let Ok(mut events) = self.store.watch(request).await else { return Ok(()) };
+        let request = WatchRequest {
+            resource: Some(resource(RUNS)),
+            namespace: Some(namespace.into()),
+            after,
+        };
+        let Ok(mut events) = self.store.watch(request).await else {
+            return Ok(());
+        };
         let mut shown = None;
         loop {
             let run = self.run(namespace, name).await?;
             let steps = self.steps(&run).await?;
             let last = steps.phase.is_final();
             if shown.as_ref() != Some(&steps) {
-                let mut line = serde_json::to_vec(&steps).map_err(|error| ControlError::Damaged(error.to_string()))?;
+                let mut line =
+                    serde_json::to_vec(&steps).map_err(|error| ControlError::Damaged(error.to_string()))?;
                 line.push(b'\n');
                 if lines.send(Ok(line.into())).await.is_err() {
                     return Ok(());
@@ -113,16 +132,26 @@ impl ControlPlane {
         }
     }
 
-    pub(super) async fn verb_approve(self: &Arc<Self>, call: &SubresourceCall<'_>) -> Result<Answer, ControlError> {
+    pub(super) async fn verb_approve(
+        self: &Arc<Self>,
+        call: &SubresourceCall<'_>,
+    ) -> Result<Answer, ControlError> {
         let request: ApproveRequest = body(call)?;
         let by = call.principal.name.clone();
         let mut run = self.run(call.namespace, call.name).await?;
-        if let Some(digest) = request.digest.as_ref().filter(|digest| **digest != run.spec.digest) {
+        if let Some(digest) = request
+            .digest
+            .as_ref()
+            .filter(|digest| **digest != run.spec.digest)
+        {
             let message = format!("the plan is {}, not {digest}: look at it again", run.spec.digest);
             return Err(StatusError::new(409, "Conflict", message).into());
         }
         if run.status.phase.is_final() {
-            let message = format!("the run has ended ({:?}): there is nothing to approve", run.status.phase);
+            let message = format!(
+                "the run has ended ({:?}): there is nothing to approve",
+                run.status.phase
+            );
             return Err(StatusError::new(409, "Conflict", message).into());
         }
         if run.status.started.is_none() {
@@ -142,7 +171,14 @@ impl ControlPlane {
             run.status.needs.clear();
             let generation = run.generation;
             let conditions = &mut run.status.conditions;
-            set_ready(conditions, ConditionStatus::False, reason, &message, generation, now);
+            set_ready(
+                conditions,
+                ConditionStatus::False,
+                reason,
+                &message,
+                generation,
+                now,
+            );
             let mut transaction = Transaction {
                 principal: by.as_str().into(),
                 preconditions: vec![run.unchanged()],
@@ -155,10 +191,10 @@ impl ControlPlane {
                     call.namespace,
                     &release_name(run.spec.release),
                 );
-                let release = get::<
-                    podium_model::kinds::ReleaseSpec,
-                    podium_model::kinds::ReleaseStatus,
-                >(&*self.store, &key)
+                let release = get::<podium_model::kinds::ReleaseSpec, podium_model::kinds::ReleaseStatus>(
+                    &*self.store,
+                    &key,
+                )
                 .await?;
                 if let Some(mut release) = release {
                     release.status.phase = RunPhase::Cancelled;
@@ -173,7 +209,10 @@ impl ControlPlane {
             } else {
                 Control::Approve { node: None, by }
             };
-            let active = self.active.get(call.namespace).filter(|active| active.name == call.name);
+            let active = self
+                .active
+                .get(call.namespace)
+                .filter(|active| active.name == call.name);
             let Some(active) = active else {
                 return Err(StatusError::unavailable("the run is being taken up; try again").into());
             };

@@ -152,19 +152,37 @@ pub(crate) async fn run(args: &CreateArgs, context: &Context<'_>) -> Result<Exit
     Ok(ExitCode::SUCCESS)
 }
 
+/// What `deploy --create` has made, to be taken back when the documents are refused after all.
+pub(super) struct Made {
+    /// The paths of the objects, those first that go first.
+    paths: Vec<String>,
+}
+
+impl Made {
+    /// Takes everything back; what cannot be taken back is said.
+    pub(super) async fn take_back(self, context: &Context<'_>, client: &Client) {
+        for path in self.paths {
+            if let Err(error) = client.delete(&path).await {
+                context
+                    .terminal
+                    .talk(&format!("{path} was made and cannot be taken back: {error}"));
+            }
+        }
+    }
+}
+
 /// Makes what is missing of a project and an environment of it, for `deploy --create`.
 pub(super) async fn both(
     context: &Context<'_>,
     client: &Client,
     project: &str,
     environment: &str,
-) -> Result<Target> {
+) -> Result<(Target, Made)> {
     let terminal = context.terminal;
-    if client
-        .find::<Json>(&kinds::object(PROJECTS, None, project))
-        .await?
-        .is_none()
-    {
+    let mut made = Made { paths: Vec::new() };
+    let project_path = kinds::object(PROJECTS, None, project);
+    if client.find::<Json>(&project_path).await?.is_none() {
+        made.paths.push(project_path);
         create(client, PROJECTS, "Project", project, &ProjectSpec::default()).await?;
         terminal.talk(&format!("project/{project} created"));
     }
@@ -181,11 +199,13 @@ pub(super) async fn both(
         "environment/{name} created, of type {}",
         spec.environment_type
     ));
-    Ok(Target {
+    made.paths.insert(0, kinds::object(ENVIRONMENTS, None, &name));
+    let target = Target {
         project: project.to_owned(),
         environment: environment.to_owned(),
         namespace: name,
-    })
+    };
+    Ok((target, made))
 }
 
 /// The environment type: the one that was asked for, which must exist, or the default one, which is made when needed.

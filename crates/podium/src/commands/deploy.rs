@@ -12,8 +12,8 @@ use super::consent::{YesArgs, obtain};
 use super::create;
 use super::outcome::{WaitArgs, wait};
 use crate::cli::Context;
-use crate::client::kinds;
 use crate::client::target::{Selection, Target};
+use crate::client::{Client, ClientError, kinds};
 use crate::documents::score::{OverrideArgs, load};
 use crate::documents::{problems, upload};
 
@@ -52,11 +52,15 @@ pub(crate) async fn run(args: &DeployArgs, context: &Context<'_>) -> Result<Exit
     let selection = context.selection(&client)?;
     // Files are read and uploaded first: a file that is missing must not leave a new environment behind.
     let workloads = upload::workloads(&client, &loaded).await?;
+    let mut made = None;
     let target = match (&selection, args.create) {
         (Selection::Named { project, environment }, true) => {
-            match Target::look_for(&client, &selection).await? {
-                Some(target) => target,
-                None => create::both(context, &client, project, environment).await?,
+            if let Some(target) = Target::look_for(&client, &selection).await? {
+                target
+            } else {
+                let (target, new) = create::both(context, &client, project, environment).await?;
+                made = Some(new);
+                target
             }
         }
         (Selection::Namespace(_), true) => bail!("--create needs to know both: -p PROJECT -e ENVIRONMENT"),
@@ -68,16 +72,35 @@ pub(crate) async fn run(args: &DeployArgs, context: &Context<'_>) -> Result<Exit
         consent: Consent::default(),
         message: args.message.clone(),
     };
-    let path = kinds::environment_verb(&target.namespace, "plan");
-    let answer: PlanResponse = client
-        .post(&path, &request)
-        .await
-        .map_err(|error| problems::in_score(error, &loaded.located()))?;
-    request.consent = obtain(context, &answer.plan, args.yes).await?;
-    let path = kinds::environment_verb(&target.namespace, "deploy");
-    let response: DeployResponse = client
-        .post(&path, &request)
-        .await
-        .map_err(|error| problems::in_score(error, &loaded.located()))?;
+    let released = release(context, &client, &target, &mut request, args.yes).await;
+    let response = match released {
+        Ok(response) => response,
+        Err(error) => {
+            if let Some(made) = made {
+                made.take_back(context, &client).await;
+            }
+            return Err(match error.downcast::<ClientError>() {
+                Ok(error) => problems::in_score(error, &loaded.located()),
+                Err(error) => error,
+            });
+        }
+    };
     wait(context, &client, &target, &response, args.wait, args.format).await
+}
+
+/// Shows the plan, asks where that is needed, and makes the release.
+async fn release(
+    context: &Context<'_>,
+    client: &Client,
+    target: &Target,
+    request: &mut DeployRequest,
+    yes: YesArgs,
+) -> Result<DeployResponse> {
+    let answer: PlanResponse = client
+        .post(&kinds::environment_verb(&target.namespace, "plan"), request)
+        .await?;
+    request.consent = obtain(context, &answer.plan, yes).await?;
+    Ok(client
+        .post(&kinds::environment_verb(&target.namespace, "deploy"), request)
+        .await?)
 }

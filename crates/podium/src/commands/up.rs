@@ -64,22 +64,18 @@ pub(crate) fn run(args: &UpArgs, context: &Context<'_>) -> Result<ExitCode> {
             // It never served; the error of the server tells why.
             Err(_) => None,
         };
-        match outcome {
-            Some(Err(error)) => {
-                let _ended = finish.send(());
-                served.await.context("the server ended unexpectedly")??;
-                Err(error)
-            }
-            _ => {
-                let ended = served.await.context("the server ended unexpectedly")?;
-                drop(finish);
-                ended?;
-                context
-                    .terminal
-                    .talk("stopped; `podium up` brings it back as it was");
-                Ok(ExitCode::SUCCESS)
-            }
+        if let Some(Err(error)) = outcome {
+            let _ended = finish.send(());
+            served.await.context("the server ended unexpectedly")??;
+            return Err(error);
         }
+        let ended = served.await.context("the server ended unexpectedly")?;
+        drop(finish);
+        ended?;
+        context
+            .terminal
+            .talk("stopped; `podium up` brings it back as it was");
+        Ok(ExitCode::SUCCESS)
     })
 }
 
