@@ -317,11 +317,17 @@ impl ControlPlane {
 
     /// What is wrong with a module's source: it is taken apart once, so that a bundle that no step could use is
     /// refused when the module is applied.
-    async fn bundle_mistake(&self, digest: &BlobDigest, folder: &str) -> Result<Option<String>, ControlError> {
+    async fn bundle_mistake(
+        &self,
+        digest: &BlobDigest,
+        folder: &str,
+    ) -> Result<Option<String>, ControlError> {
         let bundle = match get_upload(&*self.store, digest).await {
             Ok(bundle) => bundle,
             Err(BlobError::Missing(_)) => {
-                return Ok(Some(format!("there is no upload {digest}; podium apply uploads the folder")));
+                return Ok(Some(format!(
+                    "there is no upload {digest}; podium apply uploads the folder"
+                )));
             }
             Err(error) => return Err(error.into()),
         };

@@ -62,7 +62,7 @@ pub(crate) struct Planner<'a> {
 }
 
 impl Planner<'_> {
-    /// Resolves documents.
+    /// Resolves documents. `other_ports` names a node whose ports are allotted anew.
     ///
     /// # Errors
     /// [`ControlError::Documents`] with every mistake of every document.
@@ -70,6 +70,7 @@ impl Planner<'_> {
         &self,
         state: &EnvironmentState,
         desired: &Desired,
+        other_ports: Option<&Coordinate>,
     ) -> Result<(Arc<Graph>, BTreeMap<Coordinate, BTreeMap<String, u16>>), ControlError> {
         let mut problems: Vec<Problem> = Vec::new();
         let mut workloads = Vec::with_capacity(desired.workloads.len());
@@ -80,6 +81,9 @@ impl Planner<'_> {
             }
         }
         let mut live = state.live();
+        if let Some(coordinate) = other_ports {
+            live.ports.remove(coordinate);
+        }
         let mut resolution = resolve(self.catalogue, &state.context, &workloads, &live);
         problems.append(&mut resolution.problems);
         if problems.iter().any(Problem::is_error) {

@@ -47,12 +47,17 @@ impl Ports {
                 continue;
             };
             let port = FIRST + offset;
-            if !taken.contains(&port) && TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            if !taken.contains(&port) && !Self::is_taken(port) {
                 taken.insert(port);
                 return Ok(port);
             }
         }
         Err(podium_apiserver::StatusError::unavailable("no port is free for another workload").into())
+    }
+
+    /// Whether somebody listens on the port.
+    pub(crate) fn is_taken(port: u16) -> bool {
+        TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_err()
     }
 
     /// Gives ports back.

@@ -158,6 +158,8 @@ impl ControlPlane {
         }
         for namespace in due.environments {
             if let Err(error) = self.reconcile(&namespace).await
+                // Gone meanwhile, or changed by somebody else, whose change is looked at next.
+                && !error.is_conflict()
                 && !matches!(&error, ControlError::Refused(status) if status.code == 404)
             {
                 tracing::error!(namespace, %error, "an environment cannot be brought up to date");

@@ -47,6 +47,8 @@ pub(crate) enum Wanted {
     Written,
     /// Everything goes, and then the environment.
     Removal,
+    /// The newest release again, with other ports for a workload whose ports somebody else has taken.
+    Repair(Coordinate),
 }
 
 /// What a release is to be.
@@ -78,6 +80,8 @@ pub(crate) struct Order {
     pub(crate) digest: Option<String>,
     /// What is wrong with documents that were left out.
     pub(crate) problems: Vec<Problem>,
+    /// The node that gets other ports.
+    pub(crate) other_ports: Option<Coordinate>,
 }
 
 impl ControlPlane {
@@ -103,7 +107,9 @@ impl ControlPlane {
             catalogue: &catalogue,
             ports: None,
         };
-        let (graph, ports) = planner.resolve(state, &order.desired).await?;
+        let (graph, ports) = planner
+            .resolve(state, &order.desired, order.other_ports.as_ref())
+            .await?;
         let options = GateOptions {
             mode: state.mode,
             destructive_allowed: true,
@@ -144,9 +150,37 @@ impl ControlPlane {
             Wanted::Destroy(request) => destroy_order(state, request)?,
             Wanted::Written => self.written_order(state).await?,
             Wanted::Removal => removal_order(state),
+            Wanted::Repair(coordinate) => self.repair_order(state, coordinate).await?,
         };
         author.clone_into(&mut order.author);
         Ok(order)
+    }
+
+    /// The newest release as it is, but for the ports of one workload.
+    async fn repair_order(
+        &self,
+        state: &EnvironmentState,
+        coordinate: &Coordinate,
+    ) -> Result<Order, ControlError> {
+        let number = state.object.status.release;
+        let key = namespaced(RELEASES, state.object.name(), &release_name(number));
+        let release = get::<ReleaseSpec, ReleaseStatus>(&*self.store, &key)
+            .await?
+            .ok_or_else(|| ControlError::Damaged(format!("{key} is missing")))?;
+        let graph = read_blob(&self.store, &release.spec.graph).await?;
+        Ok(Order {
+            cause: Cause::Repair,
+            message: format!("the ports of {} were taken by somebody else", coordinate.id),
+            catalogue: Some(Arc::new(self.catalogue_of(&graph).await?)),
+            desired: Desired {
+                workloads: self.release_documents(&release.spec).await?,
+            },
+            pinned: state.object.status.pinned,
+            digest: Some(state.object.status.desired.clone()),
+            one_by_one: true,
+            other_ports: Some(coordinate.clone()),
+            ..Order::default()
+        })
     }
 
     async fn catalogue_for(&self, order: &Order) -> Result<Arc<Catalogue>, ControlError> {
@@ -167,7 +201,9 @@ impl ControlPlane {
             catalogue: &catalogue,
             ports: Some(&self.ports),
         };
-        let (graph, ports) = planner.resolve(state, &order.desired).await?;
+        let (graph, ports) = planner
+            .resolve(state, &order.desired, order.other_ports.as_ref())
+            .await?;
         let number = state.object.status.release + 1;
         let planned = async {
             let agreed = order.consent.any || order.one_by_one;

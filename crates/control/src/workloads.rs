@@ -23,7 +23,9 @@ use crate::error::ControlError;
 use crate::executor::changes::show;
 use crate::executor::operation::Parts;
 use crate::objects::{cluster, get, list, namespaced, resource, set_ready};
+use crate::ports::Ports;
 use crate::reconcile::SERVER;
+use crate::releasing::Wanted;
 use crate::service::ControlPlane;
 
 /// The workloads that are followed, by uid.
@@ -124,6 +126,18 @@ impl ControlPlane {
             }
             if self.runner.workload_status(uid).await.map_err(failed)?.is_none() {
                 if self.stopping.load(std::sync::atomic::Ordering::Relaxed) {
+                    return Ok(());
+                }
+                // Not while the shim is there: then the workload itself listens.
+                if found.spec.ports.values().any(|port| Ports::is_taken(*port)) {
+                    let wanted = Wanted::Repair(coordinate(&found));
+                    let (made, _) = self.release(namespace, &wanted, SERVER).await?;
+                    tracing::warn!(
+                        namespace,
+                        name,
+                        release = made.release,
+                        "ports were taken; others are allotted"
+                    );
                     return Ok(());
                 }
                 starts += 1;

@@ -243,7 +243,10 @@ pub(crate) fn log_to(file: Option<&Path>) -> Result<()> {
         .with_env_filter(filter)
         .with_target(false);
     let started = match file {
-        None => builder.with_writer(std::io::stderr).try_init(),
+        None => {
+            let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
+            builder.with_ansi(colours).with_writer(std::io::stderr).try_init()
+        }
         Some(file) => {
             let file = access::private_file(file)?;
             builder

@@ -199,7 +199,7 @@ impl ControlPlane {
     }
 
     /// The catalogue that chooses for each node what a former release chose.
-    async fn catalogue_of(&self, graph: &Graph) -> Result<Catalogue, ControlError> {
+    pub(crate) async fn catalogue_of(&self, graph: &Graph) -> Result<Catalogue, ControlError> {
         let mut input = CatalogueInput::default();
         for entry in list::<ResourceTypeSpec, SimpleStatus>(&*self.store, RESOURCE_TYPES, None).await? {
             input.types.push(TypeInput {

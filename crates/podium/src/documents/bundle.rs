@@ -8,12 +8,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-/// Largest archive.
-pub(crate) const LARGEST: usize = 64 << 20;
+/// Largest archive. This and the next two are what the server takes apart.
+pub(crate) const LARGEST: usize = 32 << 20;
 /// Most entries.
-const MOST_ENTRIES: usize = 20_000;
+const MOST_ENTRIES: usize = 5_000;
 /// Deepest folder.
-const DEEPEST: usize = 64;
+const DEEPEST: usize = 31;
 
 /// A folder on this machine that a Module names as its source.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -230,6 +230,6 @@ mod tests {
             .set_len(1 << 40)
             .unwrap();
         let error = source(folder.path(), "").pack().unwrap_err();
-        assert!(error.to_string().contains("more than 64 MiB"), "{error}");
+        assert!(error.to_string().contains("more than 32 MiB"), "{error}");
     }
 }

@@ -307,8 +307,8 @@ fn is_object_name(name: &str) -> bool {
     bytes.len() <= 253 && bytes.iter().all(|byte| inside(*byte)) && end(bytes.first()) && end(bytes.last())
 }
 
-/// The folder that a Module names in place of a bundle: a path, or a root and a path in it. In the object its place
-/// is taken by a bundle to come.
+/// The folder that a Module names in place of a bundle's digest: a path, or the root to upload and a path in it. In the
+/// object its place is taken by a bundle to come.
 fn local_source(
     object: &mut Json,
     kind: &KindDefinition,
@@ -318,44 +318,43 @@ fn local_source(
     if kind.plural != MODULES {
         return None;
     }
-    let place: Path = ["spec", "source"].into_iter().collect();
     let source = object.pointer("/spec/source")?.clone();
-    let local = match &source {
-        Json::String(path) => LocalSource {
-            root: folder.join(path),
-            path: String::new(),
-        },
+    // Texts that are none, and fields that are not known, are told by the schema's check.
+    let (root, path, place): (_, _, &[&str]) = match &source {
+        Json::String(root) => (root.as_str(), "", &["spec", "source"]),
         Json::Object(fields) => {
-            let root = fields.get("root")?;
-            let path = fields.get("path");
-            for key in fields
-                .keys()
-                .filter(|key| !matches!(key.as_str(), "root" | "path"))
-            {
-                let problem = Problem::error(
-                    place.with(key.as_str()),
-                    format!("unknown field `{key}` beside `root`"),
-                );
-                problems.push(problem.on_key().help("a local source has `root` and `path`"));
-            }
-            let (Some(root), Some(path)) = (root.as_str(), path.map_or(Some(""), Json::as_str)) else {
-                problems.push(Problem::error(place, "`root` and `path` of a source are texts"));
-                return None;
-            };
-            LocalSource {
-                root: folder.join(root),
-                path: path.trim_matches('/').to_owned(),
-            }
+            let root = fields.get("bundle")?.as_str()?;
+            let path = fields.get("path").map_or(Some(""), Json::as_str)?;
+            (root, path, &["spec", "source", "bundle"])
         }
         _ => return None,
     };
-    if matches!(&source, Json::String(path) if path.contains("://") || path.contains("::")) {
+    if is_digest(root) {
+        return None;
+    }
+    if root.contains("://") || root.contains("::") {
+        let place: Path = place.iter().copied().collect();
         let problem = Problem::error(place, "a module's source is a folder on this machine");
         problems.push(problem.help("fetch it first, and name the folder"));
         return None;
     }
-    object["spec"]["source"] = json!({"bundle": BUNDLE_TO_COME, "path": local.path});
+    let local = LocalSource {
+        root: folder.join(root),
+        path: path.trim_matches('/').to_owned(),
+    };
+    match object.pointer_mut("/spec/source") {
+        Some(Json::Object(fields)) => {
+            fields.insert("bundle".to_owned(), json!(BUNDLE_TO_COME));
+        }
+        Some(text) => *text = json!({"bundle": BUNDLE_TO_COME}),
+        None => {}
+    }
     Some(local)
+}
+
+/// Whether this is the digest of an upload rather than a folder's name.
+fn is_digest(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 /// What one file held.
@@ -467,6 +466,8 @@ fn twice(manifests: &[Manifest]) -> Vec<Diagnostic> {
 mod tests {
     use podium_model::kinds::definitions;
 
+    use serde_json::json;
+
     use super::{Checker, load};
 
     #[test]
@@ -516,6 +517,39 @@ mod tests {
             module.source.as_ref().unwrap().root,
             folder.path().join("modules/db")
         );
+    }
+
+    #[test]
+    fn a_source_is_a_folder_a_root_with_a_folder_in_it_or_a_digest() {
+        let module = |source: &str| {
+            let folder = written(&[("a.yaml", &MODULE.replace("modules/db", source))]);
+            let mut loaded = load(&[folder.path().join("a.yaml")])?;
+            let module = loaded.objects.remove(0);
+            let local = module.source.as_ref().map(|source| {
+                let root = source.root.strip_prefix(folder.path()).unwrap();
+                (root.display().to_string(), source.path.clone())
+            });
+            anyhow::Ok((module, local))
+        };
+        let digest = "a".repeat(64);
+        let (mut inside, local) = module("{bundle: ./modules, path: db}").unwrap();
+        assert_eq!(local, Some(("./modules".to_owned(), "db".to_owned())));
+        inside.set_bundle(&digest);
+        assert_eq!(
+            inside.object["spec"]["source"],
+            json!({"bundle": digest, "path": "db"})
+        );
+        let (uploaded, local) = module(&format!("{{bundle: {digest}, path: db}}")).unwrap();
+        assert_eq!(
+            (local, &uploaded.object["spec"]["source"]["bundle"]),
+            (None, &json!(digest))
+        );
+        let error = module("{bundle: 'https://example.com/db', path: db}").unwrap_err();
+        assert!(
+            format!("{error:?}").contains("a folder on this machine"),
+            "{error:?}"
+        );
+        assert!(module("{root: modules, path: db}").is_err());
     }
 
     #[test]
