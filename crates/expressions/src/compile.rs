@@ -6,8 +6,19 @@ use podium_model::value::Value;
 
 /// Longest text between `${{` and `}}`, in bytes.
 pub const MAX_EXPRESSION_BYTES: usize = 4096;
-/// Deepest nesting of an expression.
-pub const MAX_NESTING: usize = 32;
+/// Deepest nesting of brackets.
+pub const MAX_NESTING: usize = 16;
+/// Most characters of operators, such as `+` and `.`: chains of them nest without brackets.
+pub const MAX_OPERATORS: usize = 100;
+/// Most `? :` in one expression; these nest to the right.
+const MAX_CHOICES: usize = 32;
+/// Stack of the thread on which heavy expressions are parsed and computed. When it is not optimised, the CEL crate takes
+/// some 140 KiB for each bracket and 20 KiB for each operator, and a server's thread has 2 MiB.
+const HEAVY_STACK: usize = 32 * 1024 * 1024;
+/// Most brackets of an expression that is not heavy.
+const PLAIN_NESTING: usize = 3;
+/// Most operators of an expression that is not heavy.
+const PLAIN_OPERATORS: usize = 20;
 /// Deepest nesting of `all`, `exists`, `map`, `filter` and the like.
 pub const MAX_COMPREHENSIONS: usize = 2;
 
@@ -20,12 +31,15 @@ pub enum ExpressionError {
     /// It is longer than [`MAX_EXPRESSION_BYTES`].
     #[error("the expression has {0} bytes, more than {MAX_EXPRESSION_BYTES}")]
     TooLong(usize),
-    /// It is nested deeper than [`MAX_NESTING`].
-    #[error("the expression is nested deeper than {MAX_NESTING}")]
+    /// It is nested deeper than [`MAX_NESTING`], or holds more operators than [`MAX_OPERATORS`].
+    #[error("the expression is nested deeper than {MAX_NESTING} brackets or {MAX_OPERATORS} operators")]
     TooDeep,
     /// Its comprehensions are nested deeper than [`MAX_COMPREHENSIONS`].
     #[error("list functions are nested deeper than {MAX_COMPREHENSIONS}")]
     TooManyComprehensions,
+    /// The parser could not do its work.
+    #[error("the expression cannot be parsed on this machine: {0}")]
+    Parser(String),
     /// `${{` without `}}`.
     #[error("`${{{{` has no matching `}}}}`")]
     Unclosed,
@@ -36,6 +50,8 @@ pub enum ExpressionError {
 pub enum Step {
     /// `.name` or `["name"]`.
     Key(String),
+    /// `[0]`.
+    Item(String),
     /// `[expression]`.
     Computed(Box<Tree>),
 }
@@ -83,6 +99,7 @@ pub enum Tree {
         expression: Box<IdedExpr>,
         paths: Vec<Path>,
         lists: bool,
+        heavy: bool,
     },
 }
 
@@ -91,18 +108,26 @@ pub(crate) fn compile(text: &str) -> Result<Tree, ExpressionError> {
     if text.len() > MAX_EXPRESSION_BYTES {
         return Err(ExpressionError::TooLong(text.len()));
     }
-    // Brackets bound the parser's recursion before it runs.
-    let mut depth = 0usize;
-    for byte in text.bytes() {
-        match byte {
-            b'(' | b'[' | b'{' => depth += 1,
-            b')' | b']' | b'}' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        if depth > MAX_NESTING {
-            return Err(ExpressionError::TooDeep);
-        }
+    let heavy = bound_nesting(text)?;
+    with_stack(heavy, || parse(text, heavy)).unwrap_or_else(|reason| Err(ExpressionError::Parser(reason)))
+}
+
+/// Runs `work`, on a thread with enough stack when it is heavy.
+pub(crate) fn with_stack<T: Send>(heavy: bool, work: impl FnOnce() -> T + Send) -> Result<T, String> {
+    if !heavy {
+        return Ok(work());
     }
+    std::thread::scope(|scope| {
+        std::thread::Builder::new()
+            .stack_size(HEAVY_STACK)
+            .spawn_scoped(scope, work)
+            .map_err(|error| error.to_string())?
+            .join()
+            .map_err(|_| "it gave up".to_owned())
+    })
+}
+
+fn parse(text: &str, heavy: bool) -> Result<Tree, ExpressionError> {
     let program = Program::compile(text).map_err(|error| {
         let first = error.to_string();
         ExpressionError::Syntax(
@@ -114,12 +139,44 @@ pub(crate) fn compile(text: &str) -> Result<Tree, ExpressionError> {
                 .to_owned(),
         )
     })?;
-    tree(program.expression(), 0)
+    tree(program.expression(), 0, heavy)
 }
 
-fn tree(expression: &IdedExpr, depth: usize) -> Result<Tree, ExpressionError> {
-    // A chain of operators nests without brackets; ten times the bracket limit is far from the stack's end.
-    if depth > MAX_NESTING * 10 {
+/// Bounds the parser's recursion before it runs: brackets, and the operators that nest to the right without any.
+/// Answers whether the expression is heavy.
+fn bound_nesting(text: &str) -> Result<bool, ExpressionError> {
+    let mut depth = 0usize;
+    let mut deepest = 0usize;
+    let mut choices = 0usize;
+    let mut operators = 0usize;
+    let mut quote = None;
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        match (quote, byte) {
+            // What stands in quotes nests nothing, and closes nothing either.
+            (Some(_), b'\\') => {
+                bytes.next();
+            }
+            (Some(open), _) if open == byte => quote = None,
+            (None, b'"' | b'\'') => quote = Some(byte),
+            (None, b'(' | b'[' | b'{') => depth += 1,
+            (None, b')' | b']' | b'}') => depth = depth.saturating_sub(1),
+            (None, b'?') => choices += 1,
+            (None, b'+' | b'-' | b'*' | b'/' | b'%' | b'<' | b'>' | b'=' | b'!' | b'&' | b'|' | b'.') => {
+                operators += 1;
+            }
+            (Some(_) | None, _) => {}
+        }
+        if depth > MAX_NESTING || choices > MAX_CHOICES || operators > MAX_OPERATORS {
+            return Err(ExpressionError::TooDeep);
+        }
+        deepest = deepest.max(depth);
+    }
+    Ok(deepest > PLAIN_NESTING || operators > PLAIN_OPERATORS)
+}
+
+fn tree(expression: &IdedExpr, depth: usize, heavy: bool) -> Result<Tree, ExpressionError> {
+    if depth > MAX_OPERATORS {
         return Err(ExpressionError::TooDeep);
     }
     if let Expr::Select(SelectExpr {
@@ -127,62 +184,64 @@ fn tree(expression: &IdedExpr, depth: usize) -> Result<Tree, ExpressionError> {
         field,
         test: true,
     }) = &expression.expr
+        && let Some(mut path) = path_of(operand, depth, heavy)?
     {
-        if let Some(mut path) = path_of(operand, depth)? {
-            path.steps.push(Step::Key(field.clone()));
-            return Ok(Tree::Has(path));
-        }
+        path.steps.push(Step::Key(field.clone()));
+        return Ok(Tree::Has(path));
     }
-    if let Some(path) = path_of(expression, depth)? {
+    if let Some(path) = path_of(expression, depth, heavy)? {
         return Ok(Tree::Path(path));
     }
     match &expression.expr {
         Expr::Literal(literal) => match literal_value(literal) {
             Some(value) => Ok(Tree::Literal(value)),
-            None => computation(expression),
+            None => computation(expression, heavy),
         },
         Expr::Call(CallExpr {
             func_name,
             target: None,
             args,
         }) if func_name == operators::ADD && args.len() == 2 => Ok(Tree::Add(
-            Box::new(tree(&args[0], depth + 1)?),
-            Box::new(tree(&args[1], depth + 1)?),
+            Box::new(tree(&args[0], depth + 1, heavy)?),
+            Box::new(tree(&args[1], depth + 1, heavy)?),
         )),
         Expr::Call(CallExpr {
             func_name,
             target: None,
             args,
         }) if func_name == operators::CONDITIONAL && args.len() == 3 => Ok(Tree::Conditional(
-            Box::new(tree(&args[0], depth + 1)?),
-            Box::new(tree(&args[1], depth + 1)?),
-            Box::new(tree(&args[2], depth + 1)?),
+            Box::new(tree(&args[0], depth + 1, heavy)?),
+            Box::new(tree(&args[1], depth + 1, heavy)?),
+            Box::new(tree(&args[2], depth + 1, heavy)?),
         )),
         Expr::List(list) if list.optional_indices.is_empty() => Ok(Tree::List(
             list.elements
                 .iter()
-                .map(|item| tree(item, depth + 1))
+                .map(|item| tree(item, depth + 1, heavy))
                 .collect::<Result<_, _>>()?,
         )),
         Expr::Map(map) => {
             let mut entries = Vec::with_capacity(map.entries.len());
             for entry in &map.entries {
                 let EntryExpr::MapEntry(entry) = &entry.expr else {
-                    return computation(expression);
+                    return computation(expression, heavy);
                 };
                 if entry.optional {
-                    return computation(expression);
+                    return computation(expression, heavy);
                 }
-                entries.push((tree(&entry.key, depth + 1)?, tree(&entry.value, depth + 1)?));
+                entries.push((
+                    tree(&entry.key, depth + 1, heavy)?,
+                    tree(&entry.value, depth + 1, heavy)?,
+                ));
             }
             Ok(Tree::Map(entries))
         }
-        _ => computation(expression),
+        _ => computation(expression, heavy),
     }
 }
 
 /// The expression as a path, when it is one from its root on.
-fn path_of(expression: &IdedExpr, depth: usize) -> Result<Option<Path>, ExpressionError> {
+fn path_of(expression: &IdedExpr, depth: usize, heavy: bool) -> Result<Option<Path>, ExpressionError> {
     let mut reversed = Vec::new();
     let mut current = expression;
     loop {
@@ -209,8 +268,8 @@ fn path_of(expression: &IdedExpr, depth: usize) -> Result<Option<Path>, Expressi
             }) if func_name == operators::INDEX && args.len() == 2 => {
                 reversed.push(match &args[1].expr {
                     Expr::Literal(LiteralValue::String(text)) => Step::Key(text.inner().to_owned()),
-                    Expr::Literal(LiteralValue::Int(number)) => Step::Key(number.inner().to_string()),
-                    _ => Step::Computed(Box::new(tree(&args[1], depth + 1)?)),
+                    Expr::Literal(LiteralValue::Int(number)) => Step::Item(number.inner().to_string()),
+                    _ => Step::Computed(Box::new(tree(&args[1], depth + 1, heavy)?)),
                 });
                 current = &args[0];
             }
@@ -231,15 +290,67 @@ fn literal_value(literal: &LiteralValue) -> Option<Value> {
     })
 }
 
-fn computation(expression: &IdedExpr) -> Result<Tree, ExpressionError> {
+fn computation(expression: &IdedExpr, heavy: bool) -> Result<Tree, ExpressionError> {
     let mut paths = Vec::new();
     let mut lists = false;
     collect(expression, &mut Vec::new(), 0, 0, &mut paths, &mut lists)?;
+    // A path that brings the whole of something comes before those that bring parts of it.
+    paths.sort_by_key(|path| path.steps.len());
+    let mut expression = expression.clone();
+    if lists {
+        in_order(&mut expression);
+    }
     Ok(Tree::Computation {
-        expression: Box::new(expression.clone()),
+        expression: Box::new(expression),
         paths,
         lists,
+        heavy,
     })
+}
+
+/// Name of the function that gives the keys of a map in order; no expression can write it.
+pub(crate) const KEYS_IN_ORDER: &str = "(keys in order)";
+
+/// Lets list functions run over the keys of maps in order: the CEL crate keeps maps hashed, and the same expression must
+/// give the same list each time.
+fn in_order(expression: &mut IdedExpr) {
+    match &mut expression.expr {
+        Expr::Call(call) => {
+            call.target.iter_mut().for_each(|target| in_order(target));
+            call.args.iter_mut().for_each(in_order);
+        }
+        Expr::Comprehension(comprehension) => {
+            for part in [
+                &mut comprehension.iter_range,
+                &mut comprehension.accu_init,
+                &mut comprehension.loop_cond,
+                &mut comprehension.loop_step,
+                &mut comprehension.result,
+            ] {
+                in_order(part);
+            }
+            let range = std::mem::take(&mut comprehension.iter_range);
+            comprehension.iter_range = IdedExpr {
+                id: range.id,
+                expr: Expr::Call(CallExpr {
+                    func_name: KEYS_IN_ORDER.to_owned(),
+                    target: None,
+                    args: vec![range],
+                }),
+            };
+        }
+        Expr::List(list) => list.elements.iter_mut().for_each(in_order),
+        Expr::Map(map) => {
+            for entry in &mut map.entries {
+                if let EntryExpr::MapEntry(entry) = &mut entry.expr {
+                    in_order(&mut entry.key);
+                    in_order(&mut entry.value);
+                }
+            }
+        }
+        Expr::Select(select) => in_order(&mut select.operand),
+        Expr::Struct(_) | Expr::Unspecified | Expr::Ident(_) | Expr::Literal(_) => {}
+    }
 }
 
 /// Collects the paths that a computation reads, leaving out the variables that its comprehensions bind.
@@ -251,7 +362,7 @@ fn collect(
     paths: &mut Vec<Path>,
     lists: &mut bool,
 ) -> Result<(), ExpressionError> {
-    if depth > MAX_NESTING * 10 {
+    if depth > MAX_OPERATORS {
         return Err(ExpressionError::TooDeep);
     }
     if comprehensions > MAX_COMPREHENSIONS {
@@ -263,7 +374,8 @@ fn collect(
     {
         return collect(operand, bound, comprehensions, depth + 1, paths, lists);
     }
-    if let Some(path) = path_of(expression, depth)? {
+    // Only the names in a path are of use here, so whatever it computes counts as plain.
+    if let Some(path) = path_of(expression, depth, false)? {
         if bound.contains(&path.root) {
             return Ok(());
         }
@@ -278,7 +390,12 @@ fn collect(
                 return collect(&select.operand, bound, comprehensions, depth + 1, paths, lists);
             }
         }
-        paths.push(path);
+        // The CEL crate takes an item out of a list by itself, so it is given the whole list.
+        let whole = path.steps.iter().position(|step| matches!(step, Step::Item(_)));
+        paths.push(Path {
+            root: path.root,
+            steps: path.steps.into_iter().take(whole.unwrap_or(usize::MAX)).collect(),
+        });
         return Ok(());
     }
     match &expression.expr {
@@ -384,7 +501,7 @@ impl Path {
         let mut keys = Vec::new();
         for step in &self.steps {
             match step {
-                Step::Key(key) => keys.push(key.clone()),
+                Step::Key(key) | Step::Item(key) => keys.push(key.clone()),
                 Step::Computed(_) => {
                     return PathUse {
                         root: self.root.clone(),

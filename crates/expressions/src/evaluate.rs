@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use kube_cel::KubeCelExt;
+use kube_cel::cel::common::ast::IdedExpr;
 use kube_cel::cel::objects::{Key, Map as CelMap};
-use kube_cel::cel::{Context, Value as CelValue};
+use kube_cel::cel::{Context, ExecutionError, Value as CelValue};
 use podium_model::value::{Deferred, Reference, Value};
 use serde_json::Number;
 
-use crate::compile::{Path, Step, Tree, compile};
+use crate::compile::{KEYS_IN_ORDER, Path, Step, Tree, compile, with_stack};
 use crate::scope::{LookupError, Scope, descend};
 
 /// Longest list that `all`, `exists`, `map`, `filter` and the like run over.
@@ -170,6 +171,7 @@ fn eval(tree: &Tree, scope: &dyn Scope) -> Result<Evaluated, EvaluationError> {
             expression,
             paths,
             lists,
+            heavy,
         } => {
             let mut roots: BTreeMap<String, Value> = BTreeMap::new();
             for path in paths {
@@ -199,14 +201,7 @@ fn eval(tree: &Tree, scope: &dyn Scope) -> Result<Evaluated, EvaluationError> {
                     value,
                 );
             }
-            let mut context = Context::default().with_all();
-            for (name, value) in &roots {
-                context.add_variable_from_value(name.as_str(), to_cel(value));
-            }
-            let result = context
-                .resolve(expression)
-                .map_err(|error| EvaluationError::Failed(shorten(&error.to_string())))?;
-            from_cel(&result)?
+            with_stack(*heavy, || compute(expression, &roots)).map_err(EvaluationError::Failed)??
         }
     }))
 }
@@ -255,6 +250,44 @@ fn add(left: Value, right: Value) -> Result<Evaluated, EvaluationError> {
     })
 }
 
+thread_local! {
+    /// All functions that expressions may call. Registering them costs more than most expressions do, so it is done
+    /// once; the context cannot be shared between threads.
+    static FUNCTIONS: Context<'static> = {
+        let mut context = Context::default().with_all();
+        context.add_function(KEYS_IN_ORDER, keys_in_order);
+        context
+    };
+}
+
+/// Lets the CEL crate compute.
+fn compute(expression: &IdedExpr, roots: &BTreeMap<String, Value>) -> Result<Value, EvaluationError> {
+    let result = FUNCTIONS.with(|functions| {
+        let mut context = functions.new_inner_scope();
+        for (name, value) in roots {
+            context.add_variable_from_value(name.as_str(), to_cel(value));
+        }
+        context.resolve(expression)
+    });
+    from_cel(&result.map_err(|error| EvaluationError::Failed(shorten(&error.to_string())))?)
+}
+
+/// The keys of a map, sorted as texts; anything else as it is.
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "the CEL crate takes functions of this form"
+)]
+fn keys_in_order(value: CelValue) -> Result<CelValue, ExecutionError> {
+    Ok(match value {
+        CelValue::Map(map) => {
+            let mut keys: Vec<&Key> = map.map.keys().collect();
+            keys.sort_by_cached_key(ToString::to_string);
+            CelValue::List(Arc::new(keys.into_iter().cloned().map(CelValue::from).collect()))
+        }
+        other => other,
+    })
+}
+
 /// What a value is called in messages.
 pub(crate) fn kind(value: &Value) -> &'static str {
     match value {
@@ -297,7 +330,7 @@ fn resolve_keys(path: &Path, scope: &dyn Scope) -> Result<Option<Vec<String>>, E
     let mut keys = Vec::with_capacity(path.steps.len());
     for step in &path.steps {
         match step {
-            Step::Key(key) => keys.push(key.clone()),
+            Step::Key(key) | Step::Item(key) => keys.push(key.clone()),
             Step::Computed(tree) => match eval(tree, scope)? {
                 Evaluated::Value(Value::String(text)) => keys.push(text),
                 Evaluated::Value(Value::Number(number)) => keys.push(number.to_string()),

@@ -20,7 +20,9 @@ mod evaluate;
 mod scope;
 mod template;
 
-pub use compile::{ExpressionError, MAX_COMPREHENSIONS, MAX_EXPRESSION_BYTES, MAX_NESTING, PathUse, Step};
+pub use compile::{
+    ExpressionError, MAX_COMPREHENSIONS, MAX_EXPRESSION_BYTES, MAX_NESTING, MAX_OPERATORS, PathUse, Step,
+};
 pub use evaluate::{EvaluationError, MAX_LIST, substitute};
 pub use scope::{LookupError, Scope, descend};
 pub use template::{Template, TemplateTree};

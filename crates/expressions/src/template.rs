@@ -28,6 +28,22 @@ impl Template {
     /// # Errors
     /// [`ExpressionError`] of its first bad expression.
     pub fn parse(text: &str) -> Result<Self, ExpressionError> {
+        Self::parse_with(text, None)
+    }
+
+    /// Parses a text in which, outside of expressions, `shorthand` stands for an expression.
+    ///
+    /// # Errors
+    /// [`ExpressionError`] of its first bad expression.
+    pub fn parse_with_shorthand(
+        text: &str,
+        shorthand: char,
+        expression: &str,
+    ) -> Result<Self, ExpressionError> {
+        Self::parse_with(text, Some((shorthand, expression)))
+    }
+
+    fn parse_with(text: &str, shorthand: Option<(char, &str)>) -> Result<Self, ExpressionError> {
         let mut parts = Vec::new();
         let mut literal = String::new();
         let mut rest = text;
@@ -41,9 +57,7 @@ impl Template {
             literal.push_str(&rest[..start]);
             let inner = &rest[start + 3..];
             let end = closing(inner).ok_or(ExpressionError::Unclosed)?;
-            if !literal.is_empty() {
-                parts.push(Part::Literal(std::mem::take(&mut literal)));
-            }
+            push_literal(&mut parts, std::mem::take(&mut literal), shorthand)?;
             let expression = inner[..end].trim();
             parts.push(Part::Expression {
                 text: expression.to_owned(),
@@ -52,9 +66,7 @@ impl Template {
             rest = &inner[end + 2..];
         }
         literal.push_str(rest);
-        if !literal.is_empty() {
-            parts.push(Part::Literal(literal));
-        }
+        push_literal(&mut parts, literal, shorthand)?;
         Ok(Self { parts })
     }
 
@@ -108,6 +120,31 @@ impl Template {
         }
         paths
     }
+}
+
+fn push_literal(
+    parts: &mut Vec<Part>,
+    literal: String,
+    shorthand: Option<(char, &str)>,
+) -> Result<(), ExpressionError> {
+    let Some((mark, expression)) = shorthand else {
+        if !literal.is_empty() {
+            parts.push(Part::Literal(literal));
+        }
+        return Ok(());
+    };
+    for (index, text) in literal.split(mark).enumerate() {
+        if index > 0 {
+            parts.push(Part::Expression {
+                text: expression.to_owned(),
+                tree: Arc::new(compile(expression)?),
+            });
+        }
+        if !text.is_empty() {
+            parts.push(Part::Literal(text.to_owned()));
+        }
+    }
+    Ok(())
 }
 
 /// Where the `}}` is that ends an expression: braces and quotes inside it are skipped.

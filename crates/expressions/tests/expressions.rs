@@ -1,4 +1,5 @@
 //! What expressions mean, one case a line.
+#![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::collections::BTreeMap;
 
@@ -29,12 +30,12 @@ fn reference() -> Value {
 }
 
 fn scope() -> Roots {
-    let mut params = match Value::from_json(&json!({
+    let Value::Map(mut params) = Value::from_json(&json!({
         "size": 3, "ratio": 0.5, "name": "orders", "zones": ["a", "b"], "on": true, "which": "web",
-        "ports": {"web": 80}, "nothing": null
-    })) {
-        Value::Map(map) => map,
-        _ => unreachable!(),
+        "ports": {"web": 80, "admin": 81}, "nothing": null, "mail": "a@b", "many": ["a", "b", "c", "d"],
+        "hashed": {"a": 1, "b": 1, "c": 1, "d": 1, "e": 1, "f": 1, "g": 1, "h": 1}
+    })) else {
+        panic!("an object is a map");
     };
     params.insert("password".into(), Value::Sensitive(Handle::new("aa")));
     Roots(BTreeMap::from([
@@ -109,6 +110,77 @@ fn known_values_compute() {
 }
 
 #[test]
+fn a_part_and_the_whole_of_a_value_can_stand_in_one_computation() {
+    for (text, expected, why) in [
+        (
+            "${{ params.ports.web == 80 && size(params.ports) == 2 }}",
+            json!(true),
+            "the part is named first",
+        ),
+        (
+            "${{ size(params.ports) == 2 && params.ports.web == 80 }}",
+            json!(true),
+            "the whole is named first",
+        ),
+        ("${{ params.zones[1] == 'b' }}", json!(true), "an item of a list"),
+        (
+            "${{ params.zones[0] + '/' + params.zones[1] }}",
+            json!("a/b"),
+            "items outside of a computation",
+        ),
+        (
+            "${{ params.zones.exists(z, z == params.zones[0]) }}",
+            json!(true),
+            "an item within a list function",
+        ),
+        (
+            "${{ params.many[params.size].upperAscii() }}",
+            json!("D"),
+            "an item by a computed index",
+        ),
+    ] {
+        assert_eq!(plain(text), expected, "{text}: {why}");
+    }
+}
+
+#[test]
+fn list_functions_run_over_maps_in_the_order_of_keys() {
+    let expected = json!(["a", "b", "c", "d", "e", "f", "g", "h"]);
+    for _ in 0..50 {
+        assert_eq!(plain("${{ params.hashed.map(key, key) }}"), expected);
+        assert_eq!(
+            plain("${{ params.hashed.filter(key, params.hashed[key] > 0) }}"),
+            expected
+        );
+        assert_eq!(
+            plain("${{ [params.hashed].map(map, map.map(key, key)) }}"),
+            json!([expected]),
+            "also when the map is only known inside"
+        );
+    }
+}
+
+#[test]
+fn a_shorthand_stands_for_an_expression_outside_of_expressions_only() {
+    let eval = |text: &str| {
+        Template::parse_with_shorthand(text, '@', "params.name")
+            .unwrap()
+            .evaluate(&scope())
+            .unwrap()
+            .to_json()
+            .unwrap()
+    };
+    assert_eq!(eval("@.data"), json!("orders.data"));
+    assert_eq!(eval("@-@"), json!("orders-orders"));
+    assert_eq!(eval("${{ params.name + '@home' }}"), json!("orders@home"));
+    assert_eq!(
+        eval("${{ params.mail }}"),
+        json!("a@b"),
+        "a value is not looked into"
+    );
+}
+
+#[test]
 fn secrets_pass_through_and_nothing_else() {
     let secret = Value::Sensitive(Handle::new("aa"));
     assert_eq!(eval("${{ params.password }}").unwrap(), secret);
@@ -179,6 +251,62 @@ fn bad_expressions_say_what_is_wrong() {
     }
     let deep = format!("${{{{ {}1{} }}}}", "(".repeat(100), ")".repeat(100));
     assert!(eval(&deep).unwrap_err().contains("nested deeper"));
+    let hidden = format!(
+        "${{{{ {} }}}}",
+        "(')))))))))))))))))))))))))))))))' + ".repeat(100)
+    );
+    assert!(
+        eval(&hidden).unwrap_err().contains("nested deeper"),
+        "brackets in quotes close nothing"
+    );
+    let quoted = format!("${{{{ '{}' }}}}", "(".repeat(100));
+    assert_eq!(
+        plain(&quoted),
+        json!("(".repeat(100)),
+        "nor do they open anything"
+    );
+    let choices = format!("${{{{ {} 1 }}}}", "true ? 1 : ".repeat(300));
+    assert!(
+        eval(&choices).unwrap_err().contains("nested deeper"),
+        "choices nest without brackets"
+    );
     let long = format!("${{{{ '{}' }}}}", "x".repeat(5000));
     assert!(eval(&long).unwrap_err().contains("bytes"));
+}
+
+/// Whatever becomes of such an expression, it must not end the process: threads of the server have 2 MiB of stack.
+#[test]
+fn nothing_that_is_let_through_exhausts_the_stack() {
+    for chain in [
+        "!",
+        "-",
+        "- -",
+        "a.",
+        "1 + ",
+        "1 - ",
+        "1 in [1] || ",
+        "true || ",
+        "1 < ",
+        "true ? 1 : ",
+    ] {
+        for count in [10, 32, 66, 100, 199, 200, 900] {
+            let flat = format!("${{{{ {}1 }}}}", chain.repeat(count));
+            let brackets = format!(
+                "${{{{ {}{}1{} }}}}",
+                "(".repeat(16),
+                chain.repeat(count),
+                ")".repeat(16)
+            );
+            let calls = format!(
+                "${{{{ {}{}1{} }}}}",
+                "size(".repeat(16),
+                chain.repeat(count),
+                ")".repeat(16)
+            );
+            let unclosed = format!("${{{{ {}{}1 }}}}", "[".repeat(16), chain.repeat(count));
+            for text in [flat, brackets, calls, unclosed] {
+                let _outcome = eval(&text);
+            }
+        }
+    }
 }
