@@ -5,7 +5,7 @@ use axum::body::Body;
 use futures::StreamExt;
 use http::Response;
 use http::header::CONTENT_LENGTH;
-use podium_store::BlobError;
+use podium_store::{BlobError, put_upload};
 use serde_json::json;
 
 use crate::respond;
@@ -40,9 +40,7 @@ pub(crate) async fn upload(
             Err(_) => Some((Err(std::io::Error::from(std::io::ErrorKind::TimedOut)), None)),
         }
     });
-    let digest = inner
-        .store
-        .put_blob_stream(Box::pin(pieces), limit)
+    let digest = put_upload(&*inner.store, Box::pin(pieces), limit)
         .await
         .map_err(|error| match error {
             BlobError::TooLarge { .. } => too_large(),

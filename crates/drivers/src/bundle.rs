@@ -10,6 +10,8 @@ use std::path::Component;
 use podium_runners::RootFile;
 use tar::{Archive, EntryType};
 
+use crate::failure::one_line;
+
 /// Bytes of all files.
 pub(crate) const BYTES: u64 = 32 << 20;
 /// Files and folders.
@@ -50,6 +52,14 @@ pub(crate) struct Unpacked {
     pub(crate) files: Vec<RootFile>,
     /// The module's own folder, relative to the root.
     pub(crate) module: String,
+}
+
+/// Whether a module can be unpacked from a bundle, with `own` as its folder.
+///
+/// # Errors
+/// What is wrong with it, for the person who publishes the module.
+pub fn check(bundle: &[u8], own: &str) -> Result<(), String> {
+    unpack(bundle, "module", own).map(drop).map_err(|error| one_line(&error))
 }
 
 /// Takes a bundle apart; its paths get `prefix` in front. `own` is the module's folder in the bundle.

@@ -30,6 +30,7 @@ use std::sync::Arc;
 
 use podium_model::kinds::DriverKind;
 
+pub use bundle::check as check_bundle;
 pub use interface::{
     Driver, KeptState, Observation, Operation, Outcome, Previous, ResourceIdentity, ScriptValues,
 };

@@ -31,6 +31,7 @@ mod sqlite;
 #[cfg(feature = "suite")]
 pub mod suite;
 mod types;
+mod uploads;
 
 pub use error::{BlobError, CommitError, OpenError, SealError, StoreError, WatchError};
 pub use interface::{SharedStore, Store, WatchStream};
@@ -42,3 +43,4 @@ pub use types::{
     ListPage, ListRequest, MAX_OBJECT_BYTES, Precondition, ResourceKey, Revision, StoredObject, Transaction,
     WatchRequest,
 };
+pub use uploads::{get_upload, put_upload};
