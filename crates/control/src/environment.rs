@@ -3,17 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use podium_model::coordinate::Coordinate;
-use podium_model::graph::ModuleReference;
+use podium_model::graph::{Graph, ModuleReference};
 use podium_model::kinds::{
     ENVIRONMENT_TYPES, ENVIRONMENTS, EnvironmentSpec, EnvironmentStatus, EnvironmentTypeSpec, Mode,
     RESOURCES, RUNS, ResourceSpec, ResourceStatus, RunSpec, RunStatus, SimpleStatus, WORKLOADS, WorkloadSpec,
 };
+use podium_model::kinds::{RELEASES, ReleaseSpec, ReleaseStatus};
 use podium_model::value::Value;
 use podium_planner::{EnvironmentContext, Live, LiveResource};
 use podium_store::{BlobDigest, SharedStore};
 
 use crate::error::ControlError;
-use crate::objects::{Object, cluster, get, list, resource};
+use crate::executor::release_name;
+use crate::objects::{Object, cluster, get, list, namespaced, resource};
 
 pub(crate) type EnvironmentObject = Object<EnvironmentSpec, EnvironmentStatus>;
 pub(crate) type ResourceObject = Object<ResourceSpec, ResourceStatus>;
@@ -130,15 +132,34 @@ impl EnvironmentState {
         Ok(live)
     }
 
-    /// The nodes that runs under way are changing.
-    pub(crate) async fn in_flight(&self, store: &SharedStore) -> Result<BTreeSet<Coordinate>, ControlError> {
-        let mut nodes = BTreeSet::new();
+    /// What runs that are not over will still do, oldest first.
+    pub(crate) async fn open_work(&self, store: &SharedStore) -> Result<Vec<OpenWork>, ControlError> {
+        let mut open = Vec::new();
         for run in &self.open_runs {
             let work: podium_engine::Work = read_blob(store, &run.spec.work).await?;
-            nodes.extend(work.nodes.into_iter().map(|node| node.coordinate));
+            let key = namespaced(RELEASES, self.object.name(), &release_name(run.spec.release));
+            let Some(release) = get::<ReleaseSpec, ReleaseStatus>(&**store, &key).await? else {
+                continue;
+            };
+            open.push(OpenWork {
+                release: run.spec.release,
+                has_begun: run.status.started.is_some(),
+                nodes: work.nodes.into_iter().map(|node| node.coordinate).collect(),
+                graph: read_blob(store, &release.spec.graph).await?,
+            });
         }
-        Ok(nodes)
+        Ok(open)
     }
+}
+
+/// What a run that is not over will still do.
+pub(crate) struct OpenWork {
+    pub(crate) release: u64,
+    pub(crate) has_begun: bool,
+    /// The nodes that it changes.
+    pub(crate) nodes: BTreeSet<Coordinate>,
+    /// What it makes of them.
+    pub(crate) graph: Graph,
 }
 
 /// One live resource, as the planner sees it.

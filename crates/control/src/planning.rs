@@ -14,7 +14,7 @@ use podium_planner::{Catalogue, Draft, DraftNode, GateOptions, resolve};
 use podium_store::SharedStore;
 
 use crate::documents;
-use crate::environment::{EnvironmentState, read_blob};
+use crate::environment::{EnvironmentState, OpenWork, read_blob};
 use crate::error::ControlError;
 use crate::ports::Ports;
 
@@ -131,8 +131,10 @@ impl Planner<'_> {
             let problem = Problem::error(Path::default(), format!("{}: {error}", node.id));
             ControlError::Documents(vec![problem.in_document(asked_by_workload(&graph, &node))])
         })?;
-        let in_flight = state.in_flight(self.store).await?;
-        again(&mut draft, &in_flight);
+        for open in state.open_work(self.store).await? {
+            again(&mut draft, &open.nodes);
+            leave_to(&mut draft, &graph, &open);
+        }
         let mut applied = BTreeMap::new();
         for coordinate in draft.wants_inputs() {
             let inputs = state
@@ -207,6 +209,39 @@ fn asked_by_workload(graph: &Graph, coordinate: &Coordinate) -> String {
         );
     }
     coordinate.id.clone()
+}
+
+/// What a run under way already brings there is left to it. A run that has not begun would give way to a new release, so
+/// it is left everything or nothing.
+fn leave_to(draft: &mut Draft, graph: &Graph, open: &OpenWork) {
+    let same = |node: &DraftNode| {
+        open.nodes.contains(&node.coordinate)
+            && match (
+                graph.nodes.get(&node.coordinate),
+                open.graph.nodes.get(&node.coordinate),
+            ) {
+                (Some(wanted), Some(coming)) => {
+                    (&wanted.module, &wanted.inputs, &wanted.outputs)
+                        == (&coming.module, &coming.inputs, &coming.outputs)
+                }
+                (None, None) => true,
+                _ => false,
+            }
+    };
+    if !open.has_begun && !draft.nodes.iter().all(same) {
+        return;
+    }
+    let (carried, own): (Vec<_>, Vec<_>) = std::mem::take(&mut draft.nodes).into_iter().partition(same);
+    draft.nodes = own;
+    for mut node in carried {
+        node.action = Action::Unchanged;
+        node.notes = vec![format!("carried by release {}", open.release)];
+        draft.unchanged.push(node);
+    }
+    let left: BTreeSet<Coordinate> = draft.nodes.iter().map(|node| node.coordinate.clone()).collect();
+    for node in &mut draft.nodes {
+        node.needs.retain(|need| left.contains(need));
+    }
 }
 
 /// A node that a run under way is changing is looked at again by the next run, even when it looks right now.

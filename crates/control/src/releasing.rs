@@ -271,7 +271,12 @@ impl ControlPlane {
                 namespace,
                 release: state.object.status.release,
                 unchanged: true,
-                run: String::new(),
+                // What is wanted may be on its way; whoever waits, waits for that.
+                run: state
+                    .open_runs
+                    .last()
+                    .map(|run| run.name().to_owned())
+                    .unwrap_or_default(),
                 plan: planned.plan.clone(),
             });
         }
