@@ -5,8 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt};
-use podium_engine::{Control, ControlRequest, RunContext, RunState, Work};
-use podium_model::kinds::{RUNS, RunPhase, RunSpec, RunStatus};
+use podium_engine::{Control, ControlRequest, Limits, RunContext, RunState, Runtime, Work};
+use podium_model::kinds::{
+    DriverKind, RUNNERS, RUNS, RunPhase, RunSpec, RunStatus, RunnerSpec, RunnerStatus,
+};
 use podium_store::WatchRequest;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -14,6 +16,11 @@ use crate::environment::{RunObject, read_blob};
 use crate::error::ControlError;
 use crate::objects::{list, resource};
 use crate::service::ControlPlane;
+
+/// Most steps of a run at work at a time.
+const MOST_STEPS: usize = 32;
+/// Most scripts of a run at work at a time.
+const MOST_SCRIPTS: usize = 8;
 
 /// A run at work.
 pub(crate) struct ActiveRun {
@@ -164,12 +171,17 @@ impl ControlPlane {
         }
         let plane = Arc::clone(self);
         let namespace = namespace.to_owned();
+        let runtime = Runtime::new(
+            Arc::clone(&self.store),
+            Arc::clone(&self.clock),
+            Arc::clone(&self.timers),
+            Arc::<crate::executor::DriverExecutor>::clone(&self.executor),
+            self.limits().await?,
+            self.holder.clone(),
+        );
         tokio::spawn(async move {
             let context = run_context(&run);
-            let ended = plane
-                .runtime
-                .drive(context.clone(), work, requests, &snapshots)
-                .await;
+            let ended = runtime.drive(context.clone(), work, requests, &snapshots).await;
             match ended {
                 Ok(_) => {
                     let state = snapshots.borrow().clone();
@@ -184,6 +196,23 @@ impl ControlPlane {
             plane.start_next(&namespace).await;
         });
         Ok(())
+    }
+
+    /// How much of a run may be at work at a time: what each runner says.
+    async fn limits(&self) -> Result<Limits, ControlError> {
+        let mut limits = Limits {
+            total: MOST_STEPS,
+            ..Limits::default()
+        };
+        for runner in list::<RunnerSpec, RunnerStatus>(&*self.store, RUNNERS, None).await? {
+            if let Some(most) = runner.spec.parallelism {
+                let most = usize::try_from(most).unwrap_or(usize::MAX).max(1);
+                limits.per_runner.insert(runner.name().to_owned(), most);
+            }
+        }
+        // Scripts are programs that a person wrote for this machine; templates cost nothing.
+        limits.per_driver.insert(DriverKind::Script, MOST_SCRIPTS);
+        Ok(limits)
     }
 
     /// The state of a run, at work or over.

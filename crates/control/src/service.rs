@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use podium_drivers::Drivers;
-use podium_engine::{Limits, Runtime, Timers};
+use podium_engine::Timers;
 use podium_model::clock::SharedClock;
 use podium_runners::ProcessRunner;
 use podium_store::SharedStore;
@@ -29,7 +29,7 @@ pub struct ControlOptions {
     pub drivers: Drivers,
     /// The runner on this machine.
     pub runner: Arc<ProcessRunner>,
-    /// Name under which leases are held; see [`Runtime::new`].
+    /// Name under which leases are held; see [`podium_engine::Runtime::new`].
     pub holder: String,
 }
 
@@ -40,7 +40,8 @@ pub struct ControlPlane {
     pub(crate) catalogue: Arc<CatalogueCache>,
     pub(crate) ports: Ports,
     pub(crate) executor: Arc<DriverExecutor>,
-    pub(crate) runtime: Runtime,
+    pub(crate) timers: Arc<dyn Timers>,
+    pub(crate) holder: String,
     pub(crate) active: ActiveRuns,
     pub(crate) runner: Arc<ProcessRunner>,
     pub(crate) unresolved: Unresolved,
@@ -61,25 +62,14 @@ impl ControlPlane {
             options.drivers,
             Arc::clone(&catalogue),
         ));
-        let limits = Limits {
-            total: 32,
-            ..Limits::default()
-        };
-        let runtime = Runtime::new(
-            Arc::clone(&options.store),
-            Arc::clone(&options.clock),
-            options.timers,
-            Arc::<DriverExecutor>::clone(&executor),
-            limits,
-            options.holder,
-        );
         Ok(Arc::new(Self {
             store: options.store,
             clock: options.clock,
             catalogue,
             ports,
             executor,
-            runtime,
+            timers: options.timers,
+            holder: options.holder,
             active: ActiveRuns::default(),
             runner: options.runner,
             unresolved: Unresolved::default(),
