@@ -31,6 +31,9 @@ use crate::reconcile::removal_order;
 use crate::service::ControlPlane;
 use crate::verbs::destroy_order;
 
+/// What a step's lease lasts beyond its time limit: its driver ends it and reads what it left within that.
+const STEP_GRACE_SECONDS: u32 = 30;
+
 /// How often a release is computed anew because others changed the environment meanwhile.
 const TRIES: usize = 20;
 
@@ -648,12 +651,12 @@ fn details(catalogue: &Catalogue, node: &DraftNode) -> WorkDetails {
             runner: module.content.runner.clone(),
             owner: module.owner.clone(),
             retry: module.content.retry.clone(),
-            timeout_seconds: module.content.timeout_seconds,
+            timeout_seconds: module.content.timeout_seconds.saturating_add(STEP_GRACE_SECONDS),
             recovery: module.content.recovery,
         },
         None => WorkDetails {
             runner: podium_model::kinds::DEFAULT_RUNNER.to_owned(),
-            timeout_seconds: 600,
+            timeout_seconds: 600 + STEP_GRACE_SECONDS,
             ..WorkDetails::default()
         },
     }
