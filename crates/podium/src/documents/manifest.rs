@@ -533,7 +533,7 @@ mod tests {
         };
         let digest = "a".repeat(64);
         let (mut inside, local) = module("{bundle: ./modules, path: db}").unwrap();
-        assert_eq!(local, Some(("./modules".to_owned(), "db".to_owned())));
+        assert_eq!(local, Some(("modules".to_owned(), "db".to_owned())));
         inside.set_bundle(&digest);
         assert_eq!(
             inside.object["spec"]["source"],
