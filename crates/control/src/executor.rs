@@ -39,14 +39,23 @@ pub(crate) struct RunData {
     pub(crate) mode: Mode,
 }
 
+/// What a failed step left: digests of blobs, empty for nothing.
+#[derive(Clone, Default)]
+pub(crate) struct LeftBehind {
+    /// The driver's own state.
+    driver_state: String,
+    /// The last lines that it printed.
+    log: String,
+}
+
 /// Carries out steps by the drivers.
 pub(crate) struct DriverExecutor {
     pub(crate) store: SharedStore,
     pub(crate) drivers: Drivers,
     pub(crate) catalogue: Arc<CatalogueCache>,
     runs: Mutex<HashMap<String, Arc<RunData>>>,
-    /// Driver states of failed steps, until the failure is journaled.
-    left_behind: Mutex<HashMap<String, String>>,
+    /// What failed steps left, by node, until the failure is journaled.
+    left_behind: Mutex<HashMap<String, LeftBehind>>,
 }
 
 impl DriverExecutor {
@@ -281,13 +290,15 @@ impl DriverExecutor {
                 retriable,
                 state,
             } => {
-                if let Some(state) = state {
-                    let digest = self.store.put_blob(state.expose().clone()).await?;
-                    self.left_behind
-                        .lock()
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .insert(step.node.name.clone(), digest.to_string());
-                }
+                let driver_state = match state {
+                    Some(state) => self.store.put_blob(state.expose().clone()).await?.to_string(),
+                    None => String::new(),
+                };
+                let log = self.keep_log(output_tail.clone()).await?;
+                self.left_behind
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .insert(step.node.name.clone(), LeftBehind { driver_state, log });
                 let mut text = if part.is_empty() || message.contains(&part) {
                     message
                 } else {
@@ -304,6 +315,17 @@ impl DriverExecutor {
             }
             Outcome::Indeterminate { known } => Ok(StepOutcome::Indeterminate { known }),
         }
+    }
+
+    /// Keeps what a step printed; answers with its digest.
+    async fn keep_log(&self, mut log: String) -> Result<String, ControlError> {
+        if log.is_empty() {
+            return Ok(String::new());
+        }
+        if !log.ends_with('\n') {
+            log.push('\n');
+        }
+        Ok(self.store.put_blob(log.into_bytes().into()).await?.to_string())
     }
 
     /// What is to be remembered of an apply: blobs with the outputs, and what people see of them.
@@ -366,11 +388,7 @@ impl DriverExecutor {
             Some(state) => self.store.put_blob(state.expose().clone()).await?.to_string(),
             None => String::new(),
         };
-        let log = if log.is_empty() {
-            String::new()
-        } else {
-            self.store.put_blob(log.into_bytes().into()).await?.to_string()
-        };
+        let log = self.keep_log(log).await?;
         Ok(StepOutcome::Succeeded {
             result: serde_json::json!({
                 "log": log,

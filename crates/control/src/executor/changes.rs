@@ -144,14 +144,19 @@ impl Batch<'_> {
                     .unwrap_or_else(PoisonError::into_inner)
                     .get(node)
                     .cloned();
-                if let Some(digest) = &kept {
+                let kept = kept.unwrap_or_default();
+                for digest in [&kept.driver_state, &kept.log]
+                    .into_iter()
+                    .filter(|digest| !digest.is_empty())
+                {
                     self.changes.blobs.push(blob(digest)?);
                 }
                 let destroying = *operation == Operation::Destroy;
                 if let Some(resource) = self.resource(node).await? {
-                    if let Some(digest) = kept {
-                        resource.status.driver_state = digest;
+                    if !kept.driver_state.is_empty() {
+                        resource.status.driver_state = kept.driver_state;
                     }
+                    resource.status.log = kept.log;
                     match next_try_ms {
                         Some(next) => {
                             let message = format!("failed, is tried again at {}: {error}", time(*next));
