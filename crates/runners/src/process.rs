@@ -7,7 +7,7 @@
 //! **Folders.** Beneath the data folder: `runner/steps/ID` and `runner/workloads/UID`, which only the server
 //! reads. Roots, volumes and the copy of the binary that processes may run must be reachable by the user that
 //! they run as: they lie in `runner` beside those, or, where the data folder is closed to that user (such as one
-//! in root's home), in a folder of this data folder's own beneath `/var/lib/podium`.
+//! in root's home), in a folder of this data folder's own beneath `/var/lib/podium`, to which `runner/open` leads.
 
 mod connection;
 mod layout;
@@ -54,7 +54,8 @@ pub struct RunnerSettings {
     pub run_as: RunAs,
     /// Whether to go on where the machine cannot confine.
     pub allow_unconfined: bool,
-    /// Where roots and volumes lie when the data folder is closed to `run_as`; `/var/lib/podium/DIGEST` unless set.
+    /// Where roots and volumes lie when the data folder is closed to `run_as`; one of its own beneath `/var/lib/podium`
+    /// unless set.
     pub open_folder: Option<PathBuf>,
     /// Folders beyond [`COMMAND_PATH`] whose commands processes may use.
     pub tool_folders: Vec<PathBuf>,
@@ -114,7 +115,7 @@ impl ProcessRunner {
                 gaps: "processes would run as root".to_owned(),
             });
         }
-        let layout = Layout::make(data, settings.open_folder.as_deref(), run_as)?;
+        let layout = Layout::make(data, settings.open_folder.as_deref(), run_as, &settings.seal_key)?;
         let turns = Mutex::default();
         let inner = Inner {
             layout,

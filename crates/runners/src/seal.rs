@@ -4,8 +4,8 @@
 //! a restart, and a result that was moved to another id does not open.
 
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use ring::hmac;
 use ring::rand::{SecureRandom, SystemRandom};
-use ring::{digest, hmac};
 use zeroize::Zeroizing;
 
 /// A key of 256 bits.
@@ -27,6 +27,17 @@ impl SealKey {
         let mut key = [0_u8; 32];
         key.copy_from_slice(tag.as_ref());
         Self::new(key)
+    }
+
+    /// A short name, 16 hexadecimal digits, for what nobody else with another key has.
+    pub(crate) fn name(&self, about: &[u8]) -> String {
+        use std::fmt::Write as _;
+        let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, self.0.as_slice()), about);
+        let mut name = String::with_capacity(16);
+        for byte in tag.as_ref().iter().take(8) {
+            let _ = write!(name, "{byte:02x}");
+        }
+        name
     }
 
     fn aead(&self) -> Option<LessSafeKey> {
@@ -65,16 +76,6 @@ impl SealKey {
         body.truncate(length);
         Some(body)
     }
-}
-
-/// The first 16 hexadecimal digits of the SHA-256 of a text: a short name that is the same each time.
-pub(crate) fn short_digest(text: &[u8]) -> String {
-    use std::fmt::Write as _;
-    let mut name = String::with_capacity(16);
-    for byte in digest::digest(&digest::SHA256, text).as_ref().iter().take(8) {
-        let _ = write!(name, "{byte:02x}");
-    }
-    name
 }
 
 #[cfg(test)]

@@ -8,10 +8,13 @@ use std::path::{Path, PathBuf};
 use nix::fcntl::{Flock, FlockArg};
 
 use crate::error::RunnerError;
-use crate::seal::short_digest;
+use crate::seal::SealKey;
 use crate::specification::RunAs;
 use crate::status::OnDisk;
 use crate::validate;
+
+/// Where a data folder that is closed to the processes' user has what they reach.
+const ELSEWHERE: &str = "/var/lib/podium";
 
 /// Steps or workloads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -49,6 +52,7 @@ impl Layout {
         data: &Path,
         open_folder: Option<&Path>,
         run_as: Option<RunAs>,
+        key: &SealKey,
     ) -> Result<Self, RunnerError> {
         let data = data
             .canonicalize()
@@ -58,10 +62,10 @@ impl Layout {
         make(&closed, folder_mode)?;
         let open = match run_as {
             Some(user) if !is_reachable(&closed, user) => {
-                let open = open_folder.map_or_else(
-                    || Path::new("/var/lib/podium").join(short_digest(data.as_os_str().as_encoded_bytes())),
-                    Path::to_path_buf,
-                );
+                let open = match open_folder {
+                    Some(folder) => folder.to_owned(),
+                    None => elsewhere(&data, &closed, key)?,
+                };
                 for above in open.ancestors().collect::<Vec<_>>().into_iter().rev() {
                     if !above.exists() {
                         make(above, 0o711)?;
@@ -202,6 +206,34 @@ impl Layout {
         }
         std::fs::rename(&temporary, &target).map_err(RunnerError::io("name", &target))?;
         Ok(folder)
+    }
+}
+
+/// The folder beneath [`ELSEWHERE`] of this data folder, to which `runner/open` leads. Its name comes from the data
+/// folder's path and its key, so that neither a new data folder in an old one's place nor a copy takes up volumes that
+/// are not its own.
+fn elsewhere(data: &Path, closed: &Path, key: &SealKey) -> Result<PathBuf, RunnerError> {
+    let mut about = b"folder of ".to_vec();
+    about.extend_from_slice(data.as_os_str().as_encoded_bytes());
+    let open = Path::new(ELSEWHERE).join(key.name(&about));
+    let link = closed.join("open");
+    match std::fs::read_link(&link) {
+        Ok(former) if former == open => Ok(open),
+        Ok(former) => Err(RunnerError::invalid(
+            data.display().to_string(),
+            format!(
+                "was moved or copied, and the volumes of its workloads are still in {0}; when it was moved, run `mv -T \
+                 {0} {1} && ln -sfn {1} {2}`, and to begin without them remove {2}",
+                former.display(),
+                open.display(),
+                link.display()
+            ),
+        )),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            std::os::unix::fs::symlink(&open, &link).map_err(RunnerError::io("make the link", &link))?;
+            Ok(open)
+        }
+        Err(error) => Err(RunnerError::io("read the link", link)(error)),
     }
 }
 
