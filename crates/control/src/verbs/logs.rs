@@ -3,10 +3,10 @@
 use futures::StreamExt;
 use podium_apiserver::{Answer, BodyStream, StatusError, SubresourceCall};
 use podium_model::coordinate::Coordinate;
-use podium_model::kinds::{RESOURCES, ResourceSpec, ResourceStatus, WORKLOADS};
+use podium_model::kinds::{DriverKind, RESOURCES, ResourceSpec, ResourceStatus, WORKLOADS};
 
 use super::{is_set, number};
-use crate::environment::{blob, coordinate};
+use crate::environment::blob;
 use crate::error::ControlError;
 use crate::objects::{get, namespaced};
 use crate::service::ControlPlane;
@@ -34,7 +34,8 @@ impl ControlPlane {
                 format!("there is no log: {error}"),
             ))
         };
-        if coordinate(&resource).is_workload() {
+        // A module of another type may run a workload too, such as a database server.
+        if resource.spec.driver == Some(DriverKind::Workload) {
             let follow = is_set(call, "follow");
             let stream = self
                 .runner
