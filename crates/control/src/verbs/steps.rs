@@ -96,6 +96,12 @@ impl ControlPlane {
         };
         let mut shown = None;
         loop {
+            // Seen before it is read, so that no change between the two is missed, and none is waited for twice.
+            let active = self.active.get(namespace).filter(|active| active.name == name);
+            let mut snapshots = active.map(|active| active.snapshots.clone());
+            if let Some(snapshots) = &mut snapshots {
+                let _seen = snapshots.borrow_and_update();
+            }
             let run = self.run(namespace, name).await?;
             let steps = self.steps(&run).await?;
             let last = steps.phase.is_final();
@@ -111,8 +117,6 @@ impl ControlPlane {
             if last {
                 return Ok(());
             }
-            let active = self.active.get(namespace).filter(|active| active.name == name);
-            let mut snapshots = active.map(|active| active.snapshots.clone());
             let progress = async {
                 match &mut snapshots {
                     Some(snapshots) => {
