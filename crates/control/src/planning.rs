@@ -36,7 +36,11 @@ impl Desired {
                 (name.clone(), Value::from_json(&json))
             })
             .collect();
-        let environment = serde_json::to_value(&state.object.spec).unwrap_or_default();
+        let mut environment = serde_json::to_value(&state.object.spec).unwrap_or_default();
+        // How releases are agreed to changes nothing of what they hold.
+        if let Some(environment) = environment.as_object_mut() {
+            environment.remove("mode");
+        }
         Value::List(vec![Value::Map(workloads), Value::from_json(&environment)]).digest()
     }
 }

@@ -99,6 +99,15 @@ impl Due {
     }
 }
 
+/// Whether a workload shows this reason for not being ready.
+pub(crate) fn shows(workload: &WorkloadObject, reason: &str) -> bool {
+    workload
+        .status
+        .conditions
+        .iter()
+        .any(|condition| condition.condition_type == "Ready" && condition.reason == reason)
+}
+
 impl ControlPlane {
     /// Follows documents for as long as the server runs.
     pub(crate) async fn follow_documents(self: Arc<Self>) {
@@ -186,7 +195,12 @@ impl ControlPlane {
                 .collect(),
         };
         let digest = desired.digest(&state);
-        let tries_again = self.unresolved.all().contains(namespace);
+        // What is shown as unresolved is looked at again also after a restart, which forgets what was remembered.
+        let tries_again = self.unresolved.all().contains(namespace)
+            || state
+                .workloads
+                .values()
+                .any(|workload| shows(workload, "Unresolved"));
         if let Some(number) = state.object.status.pinned {
             let message = format!("a rollback pinned the environment to release {number}");
             if digest != state.object.status.desired {
@@ -197,7 +211,10 @@ impl ControlPlane {
         }
         // An environment that never had a document needs no release.
         let untouched = state.object.status.release == 0 && desired.workloads.is_empty();
-        if (digest == state.object.status.desired && !tries_again) || untouched {
+        if untouched {
+            return self.show_untouched(&state).await;
+        }
+        if digest == state.object.status.desired && !tries_again {
             return self.mirror_workloads(&state).await;
         }
         let author = state
@@ -220,9 +237,44 @@ impl ControlPlane {
             self.show_workloads(&state, "Unresolved", |name| by_name.get(name).cloned())
                 .await?;
         }
-        match outcome {
+        match &outcome {
+            Ok((_, problems)) if problems.is_empty() => {
+                // A document that was unresolved may be what is running already: then no resource will tell.
+                let state = EnvironmentState::load(&self.store, namespace).await?;
+                self.mirror_workloads(&state).await
+            }
             Ok(_) | Err(ControlError::Documents(_)) => Ok(()),
-            Err(error) => Err(error),
+            Err(_) => outcome.map(|_| ()),
+        }
+    }
+
+    /// An environment that nothing was deployed to is ready: nothing more will happen by itself.
+    async fn show_untouched(&self, state: &EnvironmentState) -> Result<(), ControlError> {
+        let mut changed = state.object.clone();
+        let generation = changed.generation;
+        changed.status.observed_generation = generation;
+        let conditions = &mut changed.status.conditions;
+        set_ready(
+            conditions,
+            ConditionStatus::True,
+            "Empty",
+            "",
+            generation,
+            self.clock.now(),
+        );
+        if changed.status == state.object.status {
+            return Ok(());
+        }
+        let transaction = Transaction {
+            principal: SERVER.into(),
+            preconditions: vec![changed.unchanged()],
+            changes: vec![changed.put()?],
+            ..Transaction::default()
+        };
+        match self.store.commit(transaction).await.map_err(ControlError::from) {
+            // Somebody wrote it meanwhile; that write is looked at next.
+            Err(error) if error.is_conflict() => Ok(()),
+            outcome => outcome.map(|_| ()),
         }
     }
 

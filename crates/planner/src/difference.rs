@@ -13,9 +13,14 @@ pub fn difference(before: &Value, after: &Value) -> Vec<FieldChange> {
 
 /// Every leaf with its path.
 pub fn flatten(value: &Value) -> Vec<(String, Json)> {
+    flatten_with(value, &Value::to_display)
+}
+
+/// The leaves of a value with their paths, each as `show` gives it.
+pub fn flatten_with(value: &Value, show: &dyn Fn(&Value) -> Json) -> Vec<(String, Json)> {
     let mut leaves = Vec::new();
     walk(value, &mut String::new(), &mut |path, value| {
-        leaves.push((path.to_owned(), value.to_display()))
+        leaves.push((path.to_owned(), show(value)))
     });
     leaves
 }

@@ -37,7 +37,7 @@ pub use catalogue::{
 };
 pub use choose::{Choice, choose, explain_choice};
 pub use context::EnvironmentContext;
-pub use difference::{difference, flatten};
+pub use difference::{difference, flatten, flatten_with};
 pub use request::{Live, ReferenceUse, RequestInput, WorkloadInput};
 pub use resolve::{MAX_NODES, Resolution, resolve};
 pub use values::check_outputs;

@@ -7,8 +7,8 @@ use podium_model::api::{ExplainResponse, Explanation, GraphEdge, GraphNode, Grap
 use podium_model::coordinate::{Coordinate, DEFAULT_CLASS};
 use podium_model::graph::Node;
 use podium_model::kinds::Phase;
-use podium_model::value::Value;
-use podium_planner::{explain_choice, flatten};
+use podium_model::value::{Reference, Value};
+use podium_planner::{explain_choice, flatten_with};
 
 use super::outputs::{is_meant, nothing_meant};
 use super::{json, number};
@@ -157,43 +157,42 @@ fn inputs(node: &Node) -> Vec<InputView> {
         .at(&["inputs".to_owned()])
         .cloned()
         .unwrap_or(Value::Null);
-    let mut origins: BTreeMap<String, String> = BTreeMap::new();
-    name_references(&own, &mut String::new(), &mut origins);
-    flatten(&own)
+    flatten_with(&own, &shown)
         .into_iter()
         .filter(|(_, value)| !value.is_null())
         .take(MOST_INPUTS)
-        .map(|(path, value)| {
-            let value = match origins.get(&path) {
-                Some(origin) => serde_json::Value::String(origin.clone()),
-                None => value,
-            };
-            InputView { path, value }
-        })
+        .map(|(path, value)| InputView { path, value })
         .collect()
 }
 
-/// An input that comes from an output is shown by that output's name.
-fn name_references(value: &Value, path: &mut String, origins: &mut BTreeMap<String, String>) {
+/// An input as people see it: what comes from an output is shown by that output's name.
+fn shown(value: &Value) -> serde_json::Value {
+    let origin = |reference: &Reference| {
+        let path = reference.path.join(".");
+        let id = &reference.node.id;
+        if path.is_empty() {
+            format!("outputs of {id}")
+        } else {
+            format!("output {path} of {id}")
+        }
+    };
     match value {
-        Value::Reference(reference) => {
-            origins.insert(
-                path.clone(),
-                format!("output {} of {}", reference.path.join("."), reference.node.id),
-            );
-        }
-        Value::Map(map) => {
-            for (key, value) in map {
-                let length = path.len();
-                if !path.is_empty() {
-                    path.push('.');
-                }
-                path.push_str(key);
-                name_references(value, path, origins);
-                path.truncate(length);
+        Value::Reference(reference) => origin(reference).into(),
+        Value::Concat(parts) => match parts.as_slice() {
+            [Value::Reference(reference)] => origin(reference).into(),
+            parts if parts.iter().any(|part| matches!(part, Value::Reference(_))) => {
+                let texts = parts.iter().map(|part| match part {
+                    Value::Reference(reference) => format!("({})", origin(reference)),
+                    other => match other.to_display() {
+                        serde_json::Value::String(text) => text,
+                        other => other.to_string(),
+                    },
+                });
+                texts.collect::<String>().into()
             }
-        }
-        _ => {}
+            _ => value.to_display(),
+        },
+        other => other.to_display(),
     }
 }
 
@@ -212,5 +211,34 @@ fn waits(resource: &ResourceObject) -> String {
     match since {
         Some(since) => format!("{message} (since {since})"),
         None => message,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use podium_model::coordinate::Coordinate;
+    use podium_model::value::{Handle, Reference, Source, Value};
+    use serde_json::json;
+
+    use super::shown;
+
+    #[test]
+    fn inputs_name_the_outputs_that_they_come_from() {
+        let file = Value::Reference(Reference {
+            node: Coordinate::new("sqlite", "default", "notes.db"),
+            source: Source::Declared,
+            path: vec!["file".to_owned()],
+        });
+        assert_eq!(shown(&file), json!("output file of notes.db"));
+        assert_eq!(
+            shown(&Value::Concat(vec![file.clone()])),
+            json!("output file of notes.db")
+        );
+        let text = Value::concat(vec![
+            Value::String("data/".to_owned()),
+            file,
+            Value::Sensitive(Handle::new("handle")),
+        ]);
+        assert_eq!(shown(&text), json!("data/(output file of notes.db)(secret)"));
     }
 }

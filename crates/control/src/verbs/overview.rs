@@ -11,6 +11,7 @@ use crate::environment::{EnvironmentState, ResourceObject};
 use crate::error::ControlError;
 use crate::executor::release_name;
 use crate::objects::{get, namespaced};
+use crate::reconcile::shows;
 use crate::service::ControlPlane;
 
 /// Driver, module and version of a resource.
@@ -123,28 +124,44 @@ impl ControlPlane {
                 });
             }
         }
-        // A workload that was never resolved has no resource; it is shown all the same.
         for (name, workload) in &state.workloads {
-            if overview.workloads.iter().any(|view| view.name == *name) {
-                continue;
-            }
             let condition = workload
                 .status
                 .conditions
                 .iter()
                 .find(|condition| condition.condition_type == "Ready");
-            overview.workloads.push(WorkloadView {
-                name: name.clone(),
-                resource: String::new(),
-                module: String::new(),
-                phase: Phase::Waiting,
-                message: condition.map_or_else(
-                    || "its release is being computed".to_owned(),
-                    |found| found.message.clone(),
-                ),
-                since: condition.map(|condition| condition.last_transition_time),
-                urls: Vec::new(),
-            });
+            let since = condition.map(|condition| condition.last_transition_time);
+            match overview.workloads.iter_mut().find(|view| view.name == *name) {
+                // What was last resolved goes on, and is not what its author wrote.
+                Some(view) if shows(workload, "Unresolved") => {
+                    if severity(view.phase) < severity(Phase::Waiting) {
+                        view.phase = Phase::Waiting;
+                    }
+                    let why = condition.map_or("", |condition| &condition.message);
+                    view.message =
+                        format!("its former document goes on, the new one does not resolve: {why}");
+                    view.since = since;
+                }
+                Some(_) => {}
+                // A workload that was never resolved has no resource; it is shown all the same.
+                None => overview.workloads.push(WorkloadView {
+                    name: name.clone(),
+                    resource: String::new(),
+                    module: String::new(),
+                    phase: Phase::Waiting,
+                    message: condition.map_or_else(
+                        || "its release is being computed".to_owned(),
+                        |found| found.message.clone(),
+                    ),
+                    since,
+                    urls: Vec::new(),
+                }),
+            }
+        }
+        for view in &overview.workloads {
+            if severity(view.phase) > severity(overview.phase) {
+                overview.phase = view.phase;
+            }
         }
         json(&overview)
     }

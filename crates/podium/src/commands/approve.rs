@@ -43,7 +43,7 @@ pub(crate) async fn run(args: &ApproveArgs, context: &Context<'_>) -> Result<Exi
     };
     let plan = waiting_plan(&client, &namespace, &args.run).await?;
     let terminal = context.terminal;
-    terminal.talk(&render(&plan.plan, Mood::Will, None, terminal.talk_paint()));
+    terminal.talk(&render(&plan.plan, Mood::Waits, None, terminal.talk_paint()));
     let word = if args.reject { "Reject" } else { "Approve" };
     if !args.yes && terminal.is_interactive() && !terminal.ask(&format!("{word} run {}?", args.run)).await {
         bail!("not agreed; run {} goes on waiting", args.run);
@@ -72,7 +72,7 @@ pub(super) async fn decide(
 ) -> Result<bool> {
     let plan = waiting_plan(client, namespace, run).await?;
     let terminal = context.terminal;
-    terminal.talk(&render(&plan.plan, Mood::Will, None, terminal.talk_paint()));
+    terminal.talk(&render(&plan.plan, Mood::Waits, None, terminal.talk_paint()));
     if !terminal.ask("Approve it?").await {
         return Ok(false);
     }

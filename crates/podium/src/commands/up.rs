@@ -96,14 +96,17 @@ async fn on_top(
     let podium = binary_name();
     let kubeconfig = data.join("kubeconfig");
     let is_default = crate::folders::data_folder().is_ok_and(|folder| folder == data);
-    let option = if is_default {
-        String::new()
+    let (option, again) = if is_default {
+        (String::new(), String::new())
     } else {
-        format!(" --kubeconfig {}", kubeconfig.display())
+        (
+            format!(" --kubeconfig {}", kubeconfig.display()),
+            format!(" --data {}", data.display()),
+        )
     };
     if !args.demo {
         terminal.talk(&format!(
-            "Try next, in a second terminal (Ctrl-C here stops what this started; `{podium} up` brings it back):\n  \
+            "Try next, in a second terminal (Ctrl-C here stops what this started; `{podium} up{again}` brings it back):\n  \
              {podium}{option} get environments\n  {podium}{option} apply -f PLATFORM-FOLDER"
         ));
         return Ok(());
@@ -146,7 +149,7 @@ async fn on_top(
     let score = score.display();
     terminal.talk(&format!(
         "\nup in {took}\n\n\
-         Try next, in a second terminal (Ctrl-C here stops what this started; `{podium} up` brings it back):\n  \
+         Try next, in a second terminal (Ctrl-C here stops what this started; `{podium} up{again}` brings it back):\n  \
          edit {score}, then\n  \
          {podium}{option} plan {score} -p demo -e dev\n  \
          {podium}{option} deploy {score} -p demo -e staging     the same request, made by another module there\n  \

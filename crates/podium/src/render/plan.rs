@@ -17,6 +17,8 @@ pub(crate) enum Mood {
     Would,
     /// A command that goes on with it.
     Will,
+    /// A person is about to decide on it.
+    Waits,
 }
 
 /// The plan; `elapsed` is what it took, in milliseconds.
@@ -79,11 +81,13 @@ pub(crate) fn render(plan: &Plan, mood: Mood, elapsed: Option<i64>, paint: Paint
         for need in &plan.gate.needs {
             let _ = writeln!(text, "{} {}", paint.care("Needs a person:"), harmless(need));
         }
-        let _ = writeln!(
-            text,
-            "  once deployed, it waits for: podium approve RUN -n {}",
-            harmless(&plan.namespace)
-        );
+        if mood != Mood::Waits {
+            let _ = writeln!(
+                text,
+                "  once deployed, it waits for: podium approve RUN -n {}",
+                harmless(&plan.namespace)
+            );
+        }
     }
     text
 }
