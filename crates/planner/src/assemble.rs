@@ -1,8 +1,9 @@
 //! Assemble: the graph against what is live, to a plan.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
-use podium_expressions::{EvaluationError, descend, substitute};
+use podium_expressions::{EvaluationError, LookupError, descend, substitute};
 use podium_model::coordinate::Coordinate;
 use podium_model::graph::{Graph, ModuleReference, Node};
 use podium_model::kinds::{DriverKind, Mode};
@@ -98,25 +99,35 @@ pub fn evaluate_inputs(
     inputs: &Value,
     outputs: &dyn Fn(&Coordinate) -> Option<Value>,
 ) -> Result<Value, EvaluationError> {
-    substitute(inputs, &|reference: &Reference| {
-        if reference.source != Source::Declared {
-            return Ok(None);
-        }
-        let Some(value) = outputs(&reference.node) else {
-            return Ok(None);
-        };
-        descend(&value, &reference.path).map(Some).map_err(|error| {
-            let reason = match error {
-                podium_expressions::LookupError::Missing(reason)
-                | podium_expressions::LookupError::Refused(reason) => reason,
-            };
-            EvaluationError::Lookup {
-                path: reference.to_string(),
-                reason,
-                missing: true,
-            }
-        })
+    let nothing = |_: &Reference| Ok(None);
+    put_outputs(inputs, &|node| outputs(node).map(Cow::Owned), &nothing)
+}
+
+/// Puts declared outputs of nodes in the place of references, and what `tool` answers in that of tools' answers.
+fn put_outputs<'a>(
+    value: &Value,
+    outputs: &dyn Fn(&Coordinate) -> Option<Cow<'a, Value>>,
+    tool: &dyn Fn(&Reference) -> Result<Option<Value>, EvaluationError>,
+) -> Result<Value, EvaluationError> {
+    substitute(value, &|reference: &Reference| match reference.source {
+        Source::Declared => match outputs(&reference.node) {
+            Some(value) => descend(&value, &reference.path)
+                .map(Some)
+                .map_err(|error| not_there(reference.to_string(), error)),
+            None => Ok(None),
+        },
+        Source::Tool => tool(reference),
+        Source::Allotted => Ok(None),
     })
+}
+
+fn not_there(path: String, error: LookupError) -> EvaluationError {
+    let (LookupError::Missing(reason) | LookupError::Refused(reason)) = error;
+    EvaluationError::Lookup {
+        path,
+        reason,
+        missing: true,
+    }
 }
 
 /// The declared outputs of a node once its tool has answered.
@@ -129,31 +140,24 @@ pub fn declared_outputs(
     tool: &Value,
     others: &dyn Fn(&Coordinate) -> Option<Value>,
 ) -> Result<Value, EvaluationError> {
-    let lookup_failed = |reference: &Reference, error: podium_expressions::LookupError| {
-        let reason = match error {
-            podium_expressions::LookupError::Missing(reason)
-            | podium_expressions::LookupError::Refused(reason) => reason,
-        };
-        EvaluationError::Lookup {
-            path: format!("outputs.{}", reference.path.join(".")),
-            reason,
-            missing: true,
+    declare(coordinate, mapping, tool, &|node| others(node).map(Cow::Owned))
+}
+
+fn declare<'a>(
+    coordinate: &Coordinate,
+    mapping: &Value,
+    tool: &Value,
+    others: &dyn Fn(&Coordinate) -> Option<Cow<'a, Value>>,
+) -> Result<Value, EvaluationError> {
+    let answered = |reference: &Reference| {
+        if reference.node != *coordinate {
+            return Ok(None);
         }
+        descend(tool, &reference.path)
+            .map(Some)
+            .map_err(|error| not_there(place("outputs", &reference.path), error))
     };
-    let fill = |value: &Value| {
-        substitute(value, &|reference: &Reference| match reference.source {
-            Source::Tool if reference.node == *coordinate => descend(tool, &reference.path)
-                .map(Some)
-                .map_err(|error| lookup_failed(reference, error)),
-            Source::Declared => match others(&reference.node) {
-                Some(value) => descend(&value, &reference.path)
-                    .map(Some)
-                    .map_err(|error| lookup_failed(reference, error)),
-                None => Ok(None),
-            },
-            _ => Ok(None),
-        })
-    };
+    let fill = |value: &Value| put_outputs(value, others, &answered);
     // An output taken over by name may be optional: the type's schema decides, not the mapping.
     match mapping {
         Value::Map(map) => {
@@ -175,23 +179,33 @@ pub fn declared_outputs(
     }
 }
 
+fn place(root: &str, path: &[String]) -> String {
+    let mut place = root.to_owned();
+    for key in path {
+        place.push('.');
+        place.push_str(key);
+    }
+    place
+}
+
 impl Draft {
-    /// Compares a graph with what is live. `unset` are the live nodes to leave alone.
+    /// Compares a graph with what is live.
     ///
     /// # Errors
     /// When an expression over known outputs fails; with the node.
+    #[expect(clippy::result_large_err, reason = "made once for a whole plan")]
     pub fn assemble(
         graph: &Graph,
         live: &BTreeMap<Coordinate, LiveResource>,
         context: &EnvironmentContext,
     ) -> Result<Self, (Coordinate, EvaluationError)> {
-        let mut outputs: BTreeMap<&Coordinate, Value> = BTreeMap::new();
+        let mut outputs: BTreeMap<&Coordinate, Cow<'_, Value>> = BTreeMap::new();
         let mut draft = Self::default();
         for node in topological(graph) {
             let coordinate = &node.coordinate;
             let failed = |error| (coordinate.clone(), error);
-            let inputs =
-                evaluate_inputs(&node.inputs, &|other| outputs.get(other).cloned()).map_err(failed)?;
+            let known_now = |other: &Coordinate| outputs.get(other).map(|value| Cow::Borrowed(&**value));
+            let inputs = put_outputs(&node.inputs, &known_now, &|_| Ok(None)).map_err(failed)?;
             let known = inputs.is_known();
             let before = live.get(coordinate).filter(|before| !before.digest.is_empty());
             let mut notes = Vec::new();
@@ -235,8 +249,10 @@ impl Draft {
             }
             // What those that need it may count on.
             let now = match (action, before) {
-                (Action::Unchanged, Some(before)) => Some(before.outputs.clone()),
-                _ => predicted(node, &inputs, context),
+                (Action::Unchanged, Some(before)) => Some(Cow::Borrowed(&before.outputs)),
+                _ => predicted(node, &inputs, &known_now, context)
+                    .map_err(failed)?
+                    .map(Cow::Owned),
             };
             if let Some(now) = now {
                 outputs.insert(coordinate, now);
@@ -279,43 +295,56 @@ impl Draft {
                 }
             }
         }
-        let mut done: BTreeSet<&Coordinate> = BTreeSet::new();
-        let mut left: Vec<&Coordinate> = gone.keys().copied().collect();
-        while !left.is_empty() {
-            let (now, later): (Vec<&Coordinate>, Vec<&Coordinate>) =
-                left.iter().copied().partition(|coordinate| {
-                    users
-                        .get(*coordinate)
-                        .into_iter()
-                        .flatten()
-                        .all(|user| !gone.contains_key(user) || done.contains(user))
-                });
-            // Records of needs never form a cycle; if they did, everything left would go in the order of names.
-            let (now, later) = if now.is_empty() {
-                (later, Vec::new())
-            } else {
-                (now, later)
-            };
-            for coordinate in now {
-                let Some(resource) = gone.get(coordinate) else {
-                    continue;
+        // How many that are gone as well must go before.
+        let mut waiting: BTreeMap<&Coordinate, usize> = gone
+            .keys()
+            .map(|coordinate| {
+                let before = users.get(*coordinate).into_iter().flatten();
+                (*coordinate, before.filter(|user| gone.contains_key(user)).count())
+            })
+            .collect();
+        let mut ready: BTreeSet<&Coordinate> = waiting
+            .iter()
+            .filter(|(_, count)| **count == 0)
+            .map(|(coordinate, _)| *coordinate)
+            .collect();
+        loop {
+            let Some(coordinate) = ready.pop_first() else {
+                // Records of needs never form a cycle; if they did, the first by name would go nevertheless.
+                match waiting.keys().next() {
+                    Some(coordinate) => ready.insert(*coordinate),
+                    None => break,
                 };
-                self.nodes.push(DraftNode {
-                    coordinate: coordinate.clone(),
-                    action: Action::Delete,
-                    fidelity: Fidelity::Exact,
-                    inputs: Value::Null,
-                    module: resource.module.clone(),
-                    driver: resource.driver,
-                    previous: None,
-                    needs: users.get(coordinate).cloned().unwrap_or_default(),
-                    rule: String::new(),
-                    notes: Vec::new(),
-                    protect: resource.protect,
-                });
-                done.insert(coordinate);
+                continue;
+            };
+            let Some(resource) = gone.get(coordinate) else {
+                continue;
+            };
+            waiting.remove(coordinate);
+            for need in &resource.needs {
+                if let Some((need, count)) = waiting.get_key_value(need).map(|(need, count)| (*need, *count))
+                {
+                    waiting.insert(need, count.saturating_sub(1));
+                    if count <= 1 {
+                        ready.insert(need);
+                    }
+                }
             }
-            left = later;
+            let mut needs = users.remove(coordinate).unwrap_or_default();
+            needs.retain(|user| !waiting.contains_key(user));
+            self.nodes.push(DraftNode {
+                coordinate: coordinate.clone(),
+                action: Action::Delete,
+                fidelity: Fidelity::Exact,
+                inputs: Value::Null,
+                module: resource.module.clone(),
+                driver: resource.driver,
+                previous: None,
+                needs,
+                rule: String::new(),
+                notes: Vec::new(),
+                protect: resource.protect,
+            });
         }
     }
 
@@ -359,14 +388,16 @@ impl Draft {
                 .nodes
                 .get(&node.coordinate)
                 .map_or(&[][..], |node| node.replace_on.as_slice());
-            for field in &mut fields {
-                field.forces_replacement = replace_on.iter().any(|path| {
-                    field.path == *path
-                        || field
-                            .path
-                            .strip_prefix(path)
-                            .is_some_and(|rest| rest.starts_with('.'))
-                });
+            if let Some(before) = applied.get(&node.coordinate) {
+                let forcing: Vec<&String> = replace_on
+                    .iter()
+                    .filter(|path| forces_replacement(before, &node.inputs, path))
+                    .collect();
+                for field in &mut fields {
+                    field.forces_replacement = forcing
+                        .iter()
+                        .any(|path| is_at(&field.path, path) || is_at(path, &field.path));
+                }
             }
             if node.action == Action::Update && fields.iter().any(|field| field.forces_replacement) {
                 node.action = Action::Replace;
@@ -376,7 +407,11 @@ impl Draft {
                 Value::String(node.action.to_string()),
                 Value::String(node.module.object_name()),
                 // What is created is the author's own document; what exists must change as it was shown.
-                if node.action == Action::Create { Value::Null } else { node.inputs.clone() },
+                if node.action == Action::Create {
+                    Value::Null
+                } else {
+                    node.inputs.clone()
+                },
             ]));
             let title = format!("{} ({})", node.coordinate.id, node.coordinate.type_and_class());
             if node.action.is_destructive() {
@@ -436,12 +471,32 @@ fn planned(node: &DraftNode, fields: Vec<podium_model::plan::FieldChange>) -> Pl
     }
 }
 
+/// Whether the input at a path of `replaceOn` changes. While it is not known, nobody can say so: the node is pending, and
+/// judged again when it is.
+fn forces_replacement(before: &Value, after: &Value, path: &str) -> bool {
+    let keys: Vec<String> = std::iter::once("inputs")
+        .chain(path.split('.'))
+        .map(str::to_owned)
+        .collect();
+    let (before, after) = (descend(before, &keys).ok(), descend(after, &keys).ok());
+    before != after && after.is_none_or(|after| after.is_known())
+}
+
+/// Whether a field is what a path names, or a part of it.
+fn is_at(field: &str, path: &str) -> bool {
+    field
+        .strip_prefix(path)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+}
+
 /// The changed fields; paths of the inputs proper are written without their wrapper.
 fn changed(before: &Value, after: &Value) -> Vec<podium_model::plan::FieldChange> {
     let mut fields = difference(before, after);
     for field in &mut fields {
-        if let Some(path) = field.path.strip_prefix("inputs.") {
-            field.path = path.to_owned();
+        if let Some(path) = field.path.strip_prefix("inputs")
+            && path.starts_with(['.', '['])
+        {
+            field.path = path.trim_start_matches('.').to_owned();
         }
     }
     fields
@@ -454,26 +509,34 @@ fn fidelity_of(driver: DriverKind) -> Fidelity {
     }
 }
 
-/// What is certain of a node's outputs before it is carried out: identity outputs always, and everything of a driver
-/// whose answer follows from its inputs.
-fn predicted(node: &Node, inputs: &Value, context: &EnvironmentContext) -> Option<Value> {
+/// What is certain of a node's outputs before it is carried out: what follows from its inputs and from what is known of
+/// others, and references for the rest.
+fn predicted<'a>(
+    node: &Node,
+    inputs: &Value,
+    others: &dyn Fn(&Coordinate) -> Option<Cow<'a, Value>>,
+    context: &EnvironmentContext,
+) -> Result<Option<Value>, EvaluationError> {
     let tool = match node.driver {
-        DriverKind::Template => inputs.at(&["inputs".to_owned()]).cloned()?,
-        DriverKind::Volume => Value::Map(BTreeMap::from([(
+        DriverKind::Template => match inputs.as_map().and_then(|inputs| inputs.get("inputs")) {
+            Some(tool) => Cow::Borrowed(tool),
+            None => return Ok(None),
+        },
+        DriverKind::Volume => Cow::Owned(Value::Map(BTreeMap::from([(
             "source".to_owned(),
             Value::String(format!(
                 "volume:{}/{}",
                 context.namespace,
                 node.coordinate.object_name()
             )),
-        )])),
-        DriverKind::Script | DriverKind::Workload => return identity_only(node),
+        )]))),
+        DriverKind::Script | DriverKind::Workload => return Ok(certain(node, others)),
     };
-    declared_outputs(&node.coordinate, &node.outputs, &tool, &|_| None).ok()
+    declare(&node.coordinate, &node.outputs, &tool, others).map(Some)
 }
 
-/// Identity outputs, and references for the others.
-fn identity_only(node: &Node) -> Option<Value> {
+/// The outputs that do not depend on what the tool will answer, and references for the others.
+fn certain<'a>(node: &Node, others: &dyn Fn(&Coordinate) -> Option<Cow<'a, Value>>) -> Option<Value> {
     let Value::Map(outputs) = &node.outputs else {
         return None;
     };
@@ -481,13 +544,15 @@ fn identity_only(node: &Node) -> Option<Value> {
     for (name, value) in outputs {
         let value = match node.identity.get(name) {
             Some(value) => value.clone(),
-            // An update may change what the tool answers; nothing but identity is certain.
-            None if value.is_known() => value.clone(),
-            None => Value::Reference(Reference {
-                node: node.coordinate.clone(),
-                source: Source::Declared,
-                path: vec![name.clone()],
-            }),
+            // What cannot be found now may be there when the tool has answered; the run judges that.
+            None => match put_outputs(value, others, &|_| Ok(None)) {
+                Ok(value) if value.is_known() => value,
+                _ => Value::Reference(Reference {
+                    node: node.coordinate.clone(),
+                    source: Source::Declared,
+                    path: vec![name.clone()],
+                }),
+            },
         };
         values.insert(name.clone(), value);
     }

@@ -10,6 +10,9 @@ use podium_model::kinds::{ModuleContent, ModuleRequest, ModuleRuleSpec};
 use podium_schema::Schema;
 use serde_json::Value as Json;
 
+/// What stands in a class or id for that of the resource that asks.
+const INHERIT: char = '@';
+
 /// A resource type as the store has it.
 #[derive(Clone, Debug)]
 pub struct TypeInput {
@@ -113,7 +116,7 @@ pub struct Catalogue {
     pub(crate) types: BTreeMap<String, TypeEntry>,
     pub(crate) modules: BTreeMap<String, CompiledModule>,
     /// Rules by resource type and class, the most specific first.
-    pub(crate) rules: BTreeMap<(String, String), Vec<RuleInput>>,
+    pub(crate) rules: BTreeMap<String, BTreeMap<String, Vec<RuleInput>>>,
     pub(crate) tools: BTreeMap<String, BTreeSet<String>>,
 }
 
@@ -163,7 +166,7 @@ impl Catalogue {
                     catalogue.modules.insert(name, module);
                 }
                 Err(found) => {
-                    problems.extend(found.into_iter().map(|problem| problem.in_document(name.clone())))
+                    problems.extend(found.into_iter().map(|problem| problem.in_document(name.clone())));
                 }
             }
         }
@@ -185,11 +188,13 @@ impl Catalogue {
                 .unwrap_or_else(|| podium_model::coordinate::DEFAULT_CLASS.to_owned());
             catalogue
                 .rules
-                .entry((module.content.resource_type.clone(), class))
+                .entry(module.content.resource_type.clone())
+                .or_default()
+                .entry(class)
                 .or_default()
                 .push(rule);
         }
-        for rules in catalogue.rules.values_mut() {
+        for rules in catalogue.rules.values_mut().flat_map(BTreeMap::values_mut) {
             rules.sort_by(|left, right| {
                 crate::choose::specificity(&right.spec)
                     .cmp(&crate::choose::specificity(&left.spec))
@@ -245,7 +250,17 @@ impl Catalogue {
             });
             for (part, template) in [("class", &request.class), ("id", &request.id)] {
                 if let Some(template) = template {
-                    self.check_paths(module, own, &join(&path, &[part]), template, false, &mut problems);
+                    let path = join(&path, &[part]);
+                    for used in template.paths() {
+                        if !matches!(used.root.as_str(), "params" | "context") {
+                            let message = format!(
+                                "`{}` is known too late: class and id can use only `params` and `context`",
+                                used.root
+                            );
+                            problems.push(Problem::error(path.clone(), message));
+                        }
+                    }
+                    self.check_paths(module, own, &path, template, false, &mut problems);
                 }
             }
         }
@@ -266,7 +281,7 @@ impl Catalogue {
         }
         if let (Some(TemplateTree::Map(outputs)), Some(schema)) = (&module.outputs, &own.outputs) {
             for name in outputs.keys() {
-                if schema.property(&[name]).is_none() {
+                if !crate::values::declares(schema, &[name]) {
                     let known: Vec<&str> = schema.root().properties().map(|(name, _)| name).collect();
                     problems.push(unknown_output(
                         Problem::error(
@@ -298,7 +313,7 @@ impl Catalogue {
             match used.root.as_str() {
                 "params" => {
                     let Some(schema) = &own.params else { continue };
-                    let known = |name: &str| schema.property(&[name]).is_some();
+                    let known = |name: &str| crate::values::declares(schema, &[name]);
                     if let Some(first) = used.keys.first().filter(|first| !known(first)) {
                         let names: Vec<&str> = schema.root().properties().map(|(name, _)| name).collect();
                         let mut found = problem(format!("the type {} has no param `{first}`", own.name))
@@ -310,10 +325,7 @@ impl Catalogue {
                     }
                 }
                 "context" => {
-                    const KNOWN: [&str; 9] = [
-                        "project", "environment", "environmentType", "namespace", "variables", "type", "class", "id",
-                        "name",
-                    ];
+                    const KNOWN: [&str; 9] = crate::context::CONTEXT_FIELDS;
                     if let Some(first) = used.keys.first().filter(|first| !KNOWN.contains(&first.as_str())) {
                         problems.push(problem(format!("`context` has no `{first}`, only {}", KNOWN.join(", "))));
                     }
@@ -329,16 +341,16 @@ impl Catalogue {
                         continue;
                     }
                     let schema = self.types.get(&request.resource_type).and_then(|entry| entry.outputs.as_ref());
-                    if let (Some(schema), Some(output)) = (schema, used.keys.get(2)) {
-                        if schema.property(&[output]).is_none() {
-                            let names: Vec<&str> = schema.root().properties().map(|(name, _)| name).collect();
-                            problems.push(unknown_output(
-                                problem(format!("`{output}` is no output of {}", request.resource_type)),
-                                &request.resource_type,
-                                output,
-                                &names,
-                            ));
-                        }
+                    if let (Some(schema), Some(output)) = (schema, used.keys.get(2))
+                        && !crate::values::declares(schema, &[output])
+                    {
+                        let names: Vec<&str> = schema.root().properties().map(|(name, _)| name).collect();
+                        problems.push(unknown_output(
+                            problem(format!("`{output}` is no output of {}", request.resource_type)),
+                            &request.resource_type,
+                            output,
+                            &names,
+                        ));
                     }
                 }
                 "workloads" | "allotted" => {}
@@ -436,17 +448,18 @@ impl CompiledModule {
             )
         });
         let mut request = |part: &[&str], request: &ModuleRequest| {
-            let mut text = |name: &str, text: &Option<String>| {
-                text.as_ref().and_then(|text| match Template::parse(text) {
-                    Ok(template) => Some(template),
-                    Err(error) => {
-                        problems_push(&mut problems, part, name, &error.to_string());
-                        None
-                    }
-                })
+            let mut text = |name: &str, text: &Option<String>, own: &str| {
+                text.as_ref()
+                    .and_then(|text| match Template::parse_with_shorthand(text, INHERIT, own) {
+                        Ok(template) => Some(template),
+                        Err(error) => {
+                            problems_push(&mut problems, part, name, &error.to_string());
+                            None
+                        }
+                    })
             };
-            let class = text("class", &request.class);
-            let id = text("id", &request.id);
+            let class = text("class", &request.class, "context.class");
+            let id = text("id", &request.id, "context.id");
             let params = serde_json::json!(request.params);
             let params = match TemplateTree::parse(&params) {
                 Ok(tree) => tree,

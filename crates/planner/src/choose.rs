@@ -1,5 +1,7 @@
 //! Which module serves a request, and why the others do not.
 
+use std::collections::BTreeMap;
+
 use podium_model::api::RuleVerdict;
 use podium_model::coordinate::{Coordinate, DEFAULT_CLASS};
 use podium_model::kinds::ModuleRuleSpec;
@@ -26,6 +28,17 @@ pub(crate) fn specificity(rule: &ModuleRuleSpec) -> [bool; 4] {
     ]
 }
 
+/// Whether a rule is for this node here.
+fn matches(rule: &ModuleRuleSpec, context: &EnvironmentContext, node: &Coordinate) -> bool {
+    let fits = |wanted: &Option<String>, actual: &str| wanted.as_ref().is_none_or(|wanted| wanted == actual);
+    rule.class.as_deref().unwrap_or(DEFAULT_CLASS) == node.class
+        && fits(&rule.resource_id, &node.id)
+        && fits(&rule.project, &context.project)
+        && fits(&rule.environment, &context.environment)
+        && fits(&rule.environment_type, &context.environment_type)
+}
+
+/// Why a rule is not for this node here; `None` when it is.
 fn mismatch(rule: &ModuleRuleSpec, context: &EnvironmentContext, node: &Coordinate) -> Option<String> {
     let differs = |what: &str, wanted: &Option<String>, actual: &str| {
         wanted
@@ -57,12 +70,8 @@ pub fn choose<'a>(
     node: &Coordinate,
 ) -> Option<Choice<'a>> {
     // Rules are sorted by specificity, and two with identical selectors are refused when they are applied.
-    let rules = catalogue
-        .rules
-        .get(&(node.resource_type.clone(), node.class.clone()))?;
-    let rule = rules
-        .iter()
-        .find(|rule| mismatch(&rule.spec, context, node).is_none())?;
+    let rules = catalogue.rules.get(&node.resource_type)?.get(&node.class)?;
+    let rule = rules.iter().find(|rule| matches(&rule.spec, context, node))?;
     Some(Choice {
         rule: &rule.name,
         module: catalogue.modules.get(&rule.spec.module)?,
@@ -77,18 +86,17 @@ pub fn explain_choice(
 ) -> Vec<RuleVerdict> {
     let mut rules: Vec<_> = catalogue
         .rules
-        .iter()
-        .filter(|((resource_type, _), _)| *resource_type == node.resource_type)
-        .flat_map(|(_, rules)| rules)
+        .get(&node.resource_type)
+        .into_iter()
+        .flat_map(BTreeMap::values)
+        .flatten()
         .collect();
     rules.sort_by(|left, right| {
         specificity(&right.spec)
             .cmp(&specificity(&left.spec))
             .then_with(|| left.name.cmp(&right.name))
     });
-    let chosen = rules
-        .iter()
-        .position(|rule| mismatch(&rule.spec, context, node).is_none());
+    let chosen = rules.iter().position(|rule| matches(&rule.spec, context, node));
     let mut verdicts: Vec<RuleVerdict> = rules
         .iter()
         .enumerate()
@@ -138,7 +146,7 @@ fn less_specific(rule: &ModuleRuleSpec, winner: Option<&ModuleRuleSpec>) -> Stri
     };
     let (own, other) = (specificity(rule), specificity(winner));
     (0..4).find(|&index| other[index] && !own[index]).map_or_else(
-        || "less specific".to_owned(),
+        || "the same selectors: of equal rules, the first by name is taken".to_owned(),
         |index| format!("less specific: no {}", NAMES[index]),
     )
 }

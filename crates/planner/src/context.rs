@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use podium_expressions::{LookupError, descend};
 use podium_model::coordinate::Coordinate;
 use podium_model::value::Value;
 
@@ -20,25 +21,70 @@ pub struct EnvironmentContext {
     pub variables: BTreeMap<String, String>,
 }
 
-impl EnvironmentContext {
-    /// The root `context` of expressions, for one node.
-    pub(crate) fn value(&self, node: &Coordinate) -> Value {
-        let text = |text: &str| Value::String(text.to_owned());
-        let variables = self
+/// The root `context` of expressions.
+pub(crate) struct ContextValues<'a> {
+    pub(crate) environment: &'a EnvironmentContext,
+    variables: Value,
+}
+
+impl<'a> ContextValues<'a> {
+    pub(crate) fn new(environment: &'a EnvironmentContext) -> Self {
+        let variables = environment
             .variables
             .iter()
-            .map(|(name, value)| (name.clone(), text(value)))
+            .map(|(name, value)| (name.clone(), Value::String(value.clone())))
             .collect();
-        Value::Map(BTreeMap::from([
-            ("project".to_owned(), text(&self.project)),
-            ("environment".to_owned(), text(&self.environment)),
-            ("environmentType".to_owned(), text(&self.environment_type)),
-            ("namespace".to_owned(), text(&self.namespace)),
-            ("variables".to_owned(), Value::Map(variables)),
-            ("type".to_owned(), text(&node.resource_type)),
-            ("class".to_owned(), text(&node.class)),
-            ("id".to_owned(), text(&node.id)),
-            ("name".to_owned(), text(&node.object_name())),
-        ]))
+        Self {
+            environment,
+            variables: Value::Map(variables),
+        }
+    }
+
+    /// What is at `keys`, for one node. Only what is asked for is made: most modules use one or two fields.
+    pub(crate) fn lookup(&self, node: &Coordinate, keys: &[String]) -> Result<Value, LookupError> {
+        match keys {
+            [first, rest @ ..] => match self.field(node, first) {
+                Some(value) if rest.is_empty() => Ok(value),
+                Some(value) => descend(&value, rest),
+                None => descend(&self.whole(node), keys),
+            },
+            [] => Ok(self.whole(node)),
+        }
+    }
+
+    fn field(&self, node: &Coordinate, name: &str) -> Option<Value> {
+        let environment = self.environment;
+        Some(Value::String(match name {
+            "project" => environment.project.clone(),
+            "environment" => environment.environment.clone(),
+            "environmentType" => environment.environment_type.clone(),
+            "namespace" => environment.namespace.clone(),
+            "type" => node.resource_type.clone(),
+            "class" => node.class.clone(),
+            "id" => node.id.clone(),
+            "name" => node.object_name(),
+            "variables" => return Some(self.variables.clone()),
+            _ => return None,
+        }))
+    }
+
+    fn whole(&self, node: &Coordinate) -> Value {
+        let fields = CONTEXT_FIELDS
+            .iter()
+            .filter_map(|name| Some(((*name).to_owned(), self.field(node, name)?)));
+        Value::Map(fields.collect())
     }
 }
+
+/// The fields of `context`.
+pub(crate) const CONTEXT_FIELDS: [&str; 9] = [
+    "project",
+    "environment",
+    "environmentType",
+    "namespace",
+    "variables",
+    "type",
+    "class",
+    "id",
+    "name",
+];

@@ -20,7 +20,7 @@ pub fn flatten(value: &Value) -> Vec<(String, Json)> {
 pub fn flatten_with(value: &Value, show: &dyn Fn(&Value) -> Json) -> Vec<(String, Json)> {
     let mut leaves = Vec::new();
     walk(value, &mut String::new(), &mut |path, value| {
-        leaves.push((path.to_owned(), show(value)))
+        leaves.push((path.to_owned(), show(value)));
     });
     leaves
 }
@@ -54,7 +54,9 @@ fn within(path: &mut String, key: &str, work: impl FnOnce(&mut String)) {
         }
         path.push_str(key);
     } else {
-        path.push_str(&format!("[{}]", Json::String(key.to_owned())));
+        path.push('[');
+        path.push_str(&Json::String(key.to_owned()).to_string());
+        path.push(']');
     }
     work(path);
     path.truncate(length);
@@ -67,14 +69,14 @@ fn compare(before: Option<&Value>, after: Option<&Value>, path: &mut String, cha
             let keys: std::collections::BTreeSet<&String> = before.keys().chain(after.keys()).collect();
             for key in keys {
                 within(path, key, |path| {
-                    compare(before.get(key), after.get(key), path, changes)
+                    compare(before.get(key), after.get(key), path, changes);
                 });
             }
         }
         (Some(Value::List(before)), Some(Value::List(after))) => {
             for index in 0..before.len().max(after.len()) {
                 within(path, &index.to_string(), |path| {
-                    compare(before.get(index), after.get(index), path, changes)
+                    compare(before.get(index), after.get(index), path, changes);
                 });
             }
         }

@@ -1,12 +1,13 @@
 //! Identity outputs: known before anything is made, so that two workloads may name each other.
 //!
 //! An identity output may use params, context, allotted ports and other identity outputs. It is looked up when it is
-//! needed, and a chain that comes back to itself is an error that shows the chain.
+//! needed, and a chain that comes back to itself is an error that shows the chain. A failure is kept once, for the node
+//! whose output it is: those that name the output have done nothing wrong.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
-use podium_expressions::{EvaluationError, descend, substitute};
+use podium_expressions::{EvaluationError, LookupError, descend, substitute};
 use podium_model::coordinate::Coordinate;
 use podium_model::graph::Graph;
 use podium_model::value::{Reference, Source, Value};
@@ -14,13 +15,43 @@ use podium_model::value::{Reference, Source, Value};
 use crate::catalogue::Catalogue;
 use crate::request::Live;
 
+/// Longest chain of identity outputs of which each names the next; each takes some stack.
+const MAX_CHAIN: usize = 100;
+
+/// Why an output has no value.
+#[derive(Clone, Debug)]
+pub(crate) enum Failure {
+    /// An output that it names is not there, and what is there instead.
+    Missing(Reference, String),
+    /// Anything else.
+    Text(String),
+}
+
+/// What was found amiss while a value was filled.
+#[derive(Default)]
+pub(crate) struct Collector {
+    misses: RefCell<Vec<(Reference, String)>>,
+    /// Whether it names an output that failed, or a node that is not there.
+    tainted: Cell<bool>,
+}
+
+impl Collector {
+    pub(crate) fn into_misses(self) -> Vec<(Reference, String)> {
+        self.misses.into_inner()
+    }
+}
+
+type Key<'a> = (&'a Coordinate, &'a str);
+
 /// Finds identity outputs, each once.
 pub(crate) struct Identities<'a> {
     graph: &'a Graph,
     catalogue: &'a Catalogue,
     live: &'a Live,
-    known: RefCell<BTreeMap<(Coordinate, String), Option<Value>>>,
-    path: RefCell<Vec<(Coordinate, String)>>,
+    /// `None` for those that failed.
+    known: RefCell<BTreeMap<Key<'a>, Option<Value>>>,
+    chain: RefCell<Vec<Key<'a>>>,
+    failures: RefCell<Vec<(Coordinate, Failure)>>,
 }
 
 impl<'a> Identities<'a> {
@@ -30,8 +61,14 @@ impl<'a> Identities<'a> {
             catalogue,
             live,
             known: RefCell::default(),
-            path: RefCell::default(),
+            chain: RefCell::default(),
+            failures: RefCell::default(),
         }
+    }
+
+    /// What failed, with the node whose output it is.
+    pub(crate) fn into_failures(self) -> Vec<(Coordinate, Failure)> {
+        self.failures.into_inner()
     }
 
     /// Whether a reference names an identity output, by its type's schema.
@@ -45,95 +82,152 @@ impl<'a> Identities<'a> {
                 .is_some_and(|schema| schema.is_identity(&reference.path))
     }
 
-    /// The value with all identity outputs and allotted ports in their places. Others stay references.
-    pub(crate) fn fill(&self, value: &Value) -> Result<Value, EvaluationError> {
-        substitute(value, &|reference| self.output(reference))
+    /// The value with all identity outputs and allotted ports in their places, others stay references; `None` when it
+    /// names none.
+    ///
+    /// # Errors
+    /// When an expression that waited for them fails.
+    pub(crate) fn fill(
+        &self,
+        value: &Value,
+        collector: &Collector,
+    ) -> Result<Option<Value>, EvaluationError> {
+        let mut concerned = false;
+        value.each_reference(&mut |reference| {
+            concerned |= match reference.source {
+                Source::Declared => self.is_identity(reference),
+                Source::Allotted => self.live.ports.contains_key(&reference.node),
+                Source::Tool => false,
+            };
+        });
+        if !concerned {
+            return Ok(None);
+        }
+        substitute(value, &|reference| Ok(self.output(reference, collector))).map(Some)
     }
 
-    fn output(&self, reference: &Reference) -> Result<Option<Value>, EvaluationError> {
+    fn output(&self, reference: &Reference, collector: &Collector) -> Option<Value> {
         match reference.source {
-            Source::Tool => Ok(None),
-            Source::Allotted => {
-                let ports = self.live.ports.get(&reference.node);
-                Ok(match reference.path.as_slice() {
-                    [name] => ports
-                        .and_then(|ports| ports.get(name))
-                        .map(|port| Value::Number((*port).into())),
-                    _ => None,
-                })
-            }
+            Source::Tool => None,
+            Source::Allotted => match reference.path.as_slice() {
+                [name] => {
+                    let port = self.live.ports.get(&reference.node)?.get(name)?;
+                    Some(Value::Number((*port).into()))
+                }
+                _ => None,
+            },
             Source::Declared => {
                 if !self.is_identity(reference) {
-                    return Ok(None);
+                    return None;
                 }
-                let Some((first, rest)) = reference.path.split_first() else {
-                    return Ok(None);
+                let miss = |reason: String| {
+                    collector.misses.borrow_mut().push((reference.clone(), reason));
+                    None
                 };
-                match self.identity(&reference.node, first)? {
-                    None => Ok(None),
-                    Some(value) => descend(&value, rest).map(Some).map_err(|error| {
-                        let reason = match error {
-                            podium_expressions::LookupError::Missing(reason)
-                            | podium_expressions::LookupError::Refused(reason) => reason,
-                        };
-                        EvaluationError::Lookup {
-                            path: reference.to_string(),
-                            reason,
-                            missing: true,
-                        }
-                    }),
+                let (first, rest) = reference.path.split_first()?;
+                let Some(node) = self.graph.nodes.get(&reference.node) else {
+                    collector.tainted.set(true);
+                    return None;
+                };
+                if let Value::Map(map) = &node.outputs
+                    && !map.contains_key(first)
+                {
+                    let known: Vec<&str> = map.keys().map(String::as_str).take(20).collect();
+                    return miss(if known.is_empty() {
+                        format!("{} has no outputs", node.coordinate.id)
+                    } else {
+                        format!("there is no `{first}`, only {}", known.join(", "))
+                    });
+                }
+                let Some(value) = self.identity(&reference.node, first) else {
+                    collector.tainted.set(true);
+                    return None;
+                };
+                match descend(&value, rest) {
+                    Ok(value) => Some(value),
+                    Err(LookupError::Missing(reason) | LookupError::Refused(reason)) => miss(reason),
                 }
             }
         }
     }
 
-    /// One identity output of a node.
-    pub(crate) fn identity(&self, node: &Coordinate, name: &str) -> Result<Option<Value>, EvaluationError> {
-        let key = (node.clone(), name.to_owned());
-        if let Some(value) = self.known.borrow().get(&key) {
-            return Ok(value.clone());
+    /// One identity output of a node; `None` when it has none or it failed.
+    pub(crate) fn identity(&self, node: &Coordinate, name: &str) -> Option<Value> {
+        let (node, content) = self.graph.nodes.get_key_value(node)?;
+        let (name, value) = content.outputs.as_map()?.get_key_value(name)?;
+        let key: Key<'a> = (node, name);
+        if let Some(known) = self.known.borrow().get(&key) {
+            return known.clone();
         }
-        if self.path.borrow().contains(&key) {
-            let path = self.path.borrow();
-            let from = path.iter().position(|step| *step == key).unwrap_or(0);
-            let chain: Vec<String> = path[from..]
+        let looped = self.chain.borrow().iter().position(|step| *step == key);
+        let outcome = if let Some(from) = looped {
+            let chain = self.chain.borrow();
+            let names: Vec<String> = chain[from..]
                 .iter()
                 .chain([&key])
                 .map(|(node, name)| format!("{}.{name}", node.id))
                 .collect();
-            return Err(EvaluationError::Failed(format!(
+            Err(text(format!(
                 "these outputs name each other: {}",
-                chain.join(" → ")
-            )));
+                names.join(" → ")
+            )))
+        } else if self.chain.borrow().len() >= MAX_CHAIN {
+            Err(text(format!(
+                "`{name}` is the last of more than {MAX_CHAIN} outputs of which each names the next"
+            )))
+        } else {
+            self.chain.borrow_mut().push(key);
+            let outcome = self.find(node, name, value);
+            self.chain.borrow_mut().pop();
+            outcome
+        };
+        let found = match outcome {
+            Ok(value) => Some(value),
+            Err(failure) => {
+                let failure = failure.map(|failure| (node.clone(), *failure));
+                self.failures.borrow_mut().extend(failure);
+                None
+            }
+        };
+        self.known.borrow_mut().insert(key, found.clone());
+        found
+    }
+
+    /// The value of an identity output; the failure is `None` when it lies with an output that this one names.
+    fn find(&self, node: &Coordinate, name: &str, value: &Value) -> Result<Value, Option<Box<Failure>>> {
+        let collector = Collector::default();
+        let filled = self
+            .fill(value, &collector)
+            .map_err(|error| text(format!("outputs.{name}: {error}")))?
+            .unwrap_or_else(|| value.clone());
+        if collector.tainted.get() {
+            return Err(None);
         }
-        let Some(outputs) = self.graph.nodes.get(node).map(|node| &node.outputs) else {
-            return Ok(None);
-        };
-        let value = match outputs {
-            Value::Map(map) => map.get(name),
-            _ => None,
-        };
-        let Some(value) = value else { return Ok(None) };
-        self.path.borrow_mut().push(key.clone());
-        let filled = self.fill(value);
-        self.path.borrow_mut().pop();
-        let filled = filled?;
+        if let Some((reference, reason)) = collector.into_misses().into_iter().next() {
+            return Err(Some(Box::new(Failure::Missing(reference, reason))));
+        }
         let mut made = false;
         filled.each_reference(&mut |reference| made |= reference.source != Source::Allotted);
         if made {
-            return Err(EvaluationError::Failed(format!(
-                "the type {} promises `{name}` before the resource is made (x-podium-identity), but the module takes \
-                 it from what is known only afterwards",
+            return Err(text(format!(
+                "the type {} promises `{name}` before the resource is made (x-podium-identity), but the module takes it \
+                 from what is known only afterwards",
                 node.resource_type
             )));
         }
         if filled.has_sensitive() {
-            return Err(EvaluationError::Failed(format!(
-                "`{name}` of {} is an identity output (x-podium-identity) and cannot hold a secret",
-                node.id
+            return Err(text(format!(
+                "`{name}` is an identity output (x-podium-identity) and cannot hold a secret"
             )));
         }
-        self.known.borrow_mut().insert(key, Some(filled.clone()));
-        Ok(Some(filled))
+        Ok(filled)
     }
+}
+
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "no text means that another output failed"
+)]
+fn text(text: String) -> Option<Box<Failure>> {
+    Some(Box::new(Failure::Text(text)))
 }

@@ -1,12 +1,12 @@
 //! What a module's expressions see, and the ports that it asks for.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use podium_expressions::{LookupError, Scope, descend};
-use podium_model::coordinate::{Coordinate, DEFAULT_CLASS};
+use podium_model::coordinate::Coordinate;
 use podium_model::value::{Reference, Source, Value};
 
-use crate::catalogue::CompiledModule;
+use crate::context::ContextValues;
 use crate::request::Live;
 
 /// The names in the value of `allotPorts`.
@@ -25,13 +25,11 @@ pub(crate) fn port_names(value: Option<Value>) -> Result<BTreeSet<String>, Strin
     }
 }
 
-/// Puts the allotted ports where [`NodeScope`] finds them.
-pub(crate) fn with_ports(
-    context: Value,
-    coordinate: &Coordinate,
-    ports: &BTreeSet<String>,
-    live: &Live,
-) -> Value {
+/// The ports of a node, as expressions see them: by name, and symbolic while they are not allotted.
+pub(crate) fn allotted(coordinate: &Coordinate, ports: &BTreeSet<String>, live: &Live) -> Value {
+    if ports.is_empty() {
+        return Value::empty_map();
+    }
     let known = live.ports.get(coordinate);
     let allotted = ports
         .iter()
@@ -47,74 +45,49 @@ pub(crate) fn with_ports(
             (name.clone(), value)
         })
         .collect();
-    match context {
-        Value::Map(mut map) => {
-            map.insert(ALLOTTED.to_owned(), Value::Map(allotted));
-            Value::Map(map)
-        }
-        other => other,
-    }
+    Value::Map(allotted)
 }
 
-/// Key under which the scope keeps allotted ports; expressions cannot name it, as it is no identifier.
-const ALLOTTED: &str = "(allotted)";
+/// The nodes that a module's aliases stand for.
+pub(crate) type Dependencies<'a> = BTreeMap<&'a str, Coordinate>;
 
 /// What a module's expressions see.
+#[derive(Clone, Copy)]
 pub(crate) struct NodeScope<'a> {
     pub(crate) coordinate: &'a Coordinate,
     pub(crate) params: &'a Value,
-    pub(crate) context: Value,
-    pub(crate) module: &'a CompiledModule,
+    pub(crate) context: &'a ContextValues<'a>,
+    /// `None` while the dependencies' own classes and ids are found out.
+    pub(crate) dependencies: Option<&'a Dependencies<'a>>,
+    /// `None` while the names of the ports are found out.
+    pub(crate) allotted: Option<&'a Value>,
     /// Whether `outputs` may be used.
     pub(crate) own_outputs: bool,
 }
 
-impl NodeScope<'_> {
-    /// The node that a dependency's alias stands for.
-    fn dependency(&self, alias: &str) -> Result<Coordinate, LookupError> {
-        let request = self
-            .module
-            .dependencies
-            .get(alias)
-            .ok_or_else(|| LookupError::Refused(format!("`{alias}` is no dependency of this module")))?;
-        let part = |template: &Option<podium_expressions::Template>, own: &str, unset: &str| match template {
-            None => Ok(unset.to_owned()),
-            Some(template) => match template.evaluate(self) {
-                Ok(Value::String(text)) => Ok(text.replace('@', own)),
-                Ok(Value::Number(number)) => Ok(number.to_string()),
-                Ok(_) => Err(LookupError::Refused(format!(
-                    "class or id of `{alias}` is not known"
-                ))),
-                Err(error) => Err(LookupError::Refused(error.to_string())),
-            },
-        };
-        Ok(Coordinate::new(
-            &request.resource_type,
-            part(&request.class, &self.coordinate.class, DEFAULT_CLASS)?,
-            part(&request.id, &self.coordinate.id, &self.coordinate.id)?,
-        ))
-    }
-}
-
 impl Scope for NodeScope<'_> {
     fn lookup(&self, root: &str, keys: &[String]) -> Result<Value, LookupError> {
+        let refused = |reason: &str| Err(LookupError::Refused(reason.to_owned()));
         match root {
             "params" => descend(self.params, keys),
-            "context" => descend(&self.context, keys),
-            "allotted" => match &self.context {
-                Value::Map(map) => match map.get(ALLOTTED) {
-                    Some(ports) => descend(ports, keys),
-                    None => Err(LookupError::Refused("ports are not allotted yet".into())),
-                },
-                _ => Err(LookupError::Refused("ports are not allotted yet".into())),
+            "context" => self.context.lookup(self.coordinate, keys),
+            "allotted" => match self.allotted {
+                Some(ports) => descend(ports, keys),
+                None => refused("ports are not allotted yet"),
             },
-            "resources" => match keys {
-                [alias, outputs, path @ ..] if outputs == "outputs" => Ok(Value::Reference(Reference {
-                    node: self.dependency(alias)?,
-                    source: Source::Declared,
-                    path: path.to_vec(),
-                })),
-                _ => Err(LookupError::Refused("write resources.ALIAS.outputs.NAME".into())),
+            "resources" => match (self.dependencies, keys) {
+                (None, _) => refused("a class or id must be known before anything is made"),
+                (Some(dependencies), [alias, outputs, path @ ..]) if outputs == "outputs" => {
+                    match dependencies.get(alias.as_str()) {
+                        Some(node) => Ok(Value::Reference(Reference {
+                            node: node.clone(),
+                            source: Source::Declared,
+                            path: path.to_vec(),
+                        })),
+                        None => refused(&format!("`{alias}` is no dependency of this module")),
+                    }
+                }
+                _ => refused("write resources.ALIAS.outputs.NAME"),
             },
             "workloads" => match keys {
                 [name, path @ ..] if !path.is_empty() => Ok(Value::Reference(Reference {
@@ -122,14 +95,14 @@ impl Scope for NodeScope<'_> {
                     source: Source::Declared,
                     path: path.to_vec(),
                 })),
-                _ => Err(LookupError::Refused("write workloads[NAME].OUTPUT".into())),
+                _ => refused("write workloads[NAME].OUTPUT"),
             },
             "outputs" if self.own_outputs => Ok(Value::Reference(Reference {
                 node: self.coordinate.clone(),
                 source: Source::Tool,
                 path: keys.to_vec(),
             })),
-            other => Err(LookupError::Refused(format!("there is no `{other}` here"))),
+            other => refused(&format!("there is no `{other}` here")),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use podium_model::value::Value;
-use podium_schema::{Node as SchemaNode, Schema, Segment, ViolationKind};
+use podium_schema::{Node as SchemaNode, Schema, Segment, Violation, ViolationKind};
 use serde_json::Value as Json;
 
 /// Fills in what the schema has a default for.
@@ -61,14 +61,11 @@ pub(crate) fn check(value: &Value, schema: &Schema) -> Vec<Mistake> {
             // A text with unknown parts is a text for certain, of whatever content.
             Some(Symbol::Text) => violation.kind == ViolationKind::Type,
             Some(Symbol::Anything) => false,
-            None => true,
+            // A rule about the whole of something, such as `anyOf`, cannot be judged while parts of it are unknown.
+            None => violation.kind != ViolationKind::Invalid || !holds_unknown(&unknown, &violation.path),
         })
         .map(|violation| Mistake {
-            message: if violation.path.is_empty() {
-                violation.cause()
-            } else {
-                violation.to_string()
-            },
+            message: in_words(&violation),
             path: violation.path,
             suggestion: None,
             on_key: false,
@@ -88,9 +85,41 @@ pub(crate) fn check(value: &Value, schema: &Schema) -> Vec<Mistake> {
     mistakes
 }
 
+/// What a violation says, for the author of a document; the schema's own words are those of kube-apiserver.
+fn in_words(violation: &Violation) -> String {
+    if violation.path.is_empty() {
+        return violation.cause();
+    }
+    let field = violation.field();
+    let rest = violation.message.strip_prefix(&format!("{field} in body "));
+    match (violation.kind, rest) {
+        (ViolationKind::Required, _) => format!("`{field}` is missing"),
+        (ViolationKind::NotSupported, _) => {
+            format!("`{field}` cannot be {}: {}", violation.bad, violation.message)
+        }
+        // The rest ends with the type that was found.
+        (ViolationKind::Type, Some(rest)) => match rest.rsplit_once(": ") {
+            Some((rest, found)) => format!("`{field}` {rest}, not {}", found.trim_matches('"')),
+            None => format!("`{field}` {rest}"),
+        },
+        (_, Some(rest)) if !violation.bad.is_empty() => format!("`{field}` {rest}, and is {}", violation.bad),
+        _ => format!("`{field}`: {}", violation.cause()),
+    }
+}
+
 /// What is wrong with outputs that a module answered, if anything; secrets are taken to be right.
 pub fn check_outputs(outputs: &Value, schema: &Schema) -> Option<String> {
-    check(outputs, schema).into_iter().find(|mistake| !mistake.on_key).map(|mistake| mistake.message)
+    check(outputs, schema)
+        .into_iter()
+        .find(|mistake| !mistake.on_key)
+        .map(|mistake| mistake.message)
+}
+
+fn holds_unknown(unknown: &BTreeMap<Vec<Segment>, Symbol>, path: &[Segment]) -> bool {
+    unknown
+        .range(path.to_vec()..)
+        .next()
+        .is_some_and(|(inner, _)| inner.starts_with(path))
 }
 
 enum Symbol {
@@ -136,26 +165,58 @@ fn probe(value: &Value, path: &mut Vec<Segment>, unknown: &mut BTreeMap<Vec<Segm
     }
 }
 
-/// Joins the params of two requesters: what only one names is taken from it; what both name must be equal.
-pub(crate) fn join(left: &Value, right: &Value, path: &mut Vec<String>) -> Result<Value, Vec<String>> {
-    match (left, right) {
-        (Value::Map(left), Value::Map(right)) => {
-            let mut joined = left.clone();
-            for (key, value) in right {
-                let value = match left.get(key) {
-                    None => value.clone(),
-                    Some(other) => {
-                        path.push(key.clone());
-                        let value = join(other, value, path)?;
-                        path.pop();
-                        value
+/// Joins the params of another requester: what only one names is taken from it; what both name must be equal. Otherwise
+/// it answers false, and `path` is where they differ.
+pub(crate) fn join(joined: &mut Value, other: &Value, path: &mut Vec<String>) -> bool {
+    match (joined, other) {
+        (Value::Map(joined), Value::Map(other)) => {
+            for (key, value) in other {
+                match joined.get_mut(key) {
+                    None => {
+                        joined.insert(key.clone(), value.clone());
                     }
-                };
-                joined.insert(key.clone(), value);
+                    Some(own) => {
+                        path.push(key.clone());
+                        if !join(own, value, path) {
+                            return false;
+                        }
+                        path.pop();
+                    }
+                }
             }
-            Ok(Value::Map(joined))
+            true
         }
-        (left, right) if left == right => Ok(left.clone()),
-        _ => Err(path.clone()),
+        (joined, other) => joined == other,
+    }
+}
+
+/// Whether the outputs that a schema describes have this path.
+pub(crate) fn declares<S: AsRef<str>>(schema: &Schema, path: &[S]) -> bool {
+    let mut node = schema.root();
+    for segment in path {
+        let segment = segment.as_ref();
+        node = match node.field(segment).or(node.map_values()).or(node.items()) {
+            Some(next) => next,
+            None => return node.preserves_unknown_fields(),
+        };
+    }
+    true
+}
+
+/// About how many bytes a value holds.
+pub(crate) fn size(value: &Value) -> usize {
+    match value {
+        Value::String(text) => 8 + text.len(),
+        Value::Concat(items) | Value::List(items) => 8 + items.iter().map(size).sum::<usize>(),
+        Value::Map(map) => {
+            8 + map
+                .iter()
+                .map(|(key, value)| 8 + key.len() + size(value))
+                .sum::<usize>()
+        }
+        Value::Deferred(deferred) => {
+            deferred.expression.len() + deferred.bindings.values().map(size).sum::<usize>()
+        }
+        _ => 8,
     }
 }
