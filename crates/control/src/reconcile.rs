@@ -232,18 +232,19 @@ impl ControlPlane {
             Err(_) => &[],
         };
         self.unresolved.set(namespace, !problems.is_empty());
-        if !problems.is_empty() {
-            let by_name = by_document(problems);
-            self.show_workloads(&state, "Unresolved", |name| by_name.get(name).cloned())
+        let unresolved = by_document(problems);
+        if !unresolved.is_empty() {
+            self.show_workloads(&state, "Unresolved", |name| unresolved.get(name).cloned())
                 .await?;
         }
         match &outcome {
-            Ok((_, problems)) if problems.is_empty() => {
-                // A document that was unresolved may be what is running already: then no resource will tell.
-                let state = EnvironmentState::load(&self.store, namespace).await?;
+            Ok(_) | Err(ControlError::Documents(_)) => {
+                // A document that was unresolved may be what is running already: then no resource will tell. Those that
+                // are unresolved keep that reason, whatever runs of them, and hide nothing of the others.
+                let mut state = EnvironmentState::load(&self.store, namespace).await?;
+                state.workloads.retain(|name, _| !unresolved.contains_key(name));
                 self.mirror_workloads(&state).await
             }
-            Ok(_) | Err(ControlError::Documents(_)) => Ok(()),
             Err(_) => outcome.map(|_| ()),
         }
     }

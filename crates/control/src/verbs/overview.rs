@@ -143,6 +143,15 @@ impl ControlPlane {
                     view.since = since;
                 }
                 Some(_) => {}
+                None if state.object.deleting => overview.workloads.push(WorkloadView {
+                    name: name.clone(),
+                    resource: String::new(),
+                    module: String::new(),
+                    phase: Phase::Deleting,
+                    message: "it was removed, since the environment is being deleted".to_owned(),
+                    since,
+                    urls: Vec::new(),
+                }),
                 // A workload that was never resolved has no resource; it is shown all the same.
                 None => overview.workloads.push(WorkloadView {
                     name: name.clone(),

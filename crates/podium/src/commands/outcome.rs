@@ -212,7 +212,12 @@ async fn failed(client: &Client, target: &Target, steps: &Steps) -> anyhow::Erro
     }
     let skipped = steps.steps.iter().filter(|step| step.state == "skipped").count();
     if skipped > 0 {
-        lines.push(format!("{skipped} that need it were not begun"));
+        let verbs = if skipped == 1 {
+            "needs it was"
+        } else {
+            "need it were"
+        };
+        lines.push(format!("{skipped} that {verbs} not begun"));
     }
     lines.push("what was made stays recorded, and the next deploy goes on from there".to_owned());
     lines.extend(hints);
