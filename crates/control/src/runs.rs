@@ -1,6 +1,6 @@
 //! Runs: one at a time in an environment, each driven by the engine to its end, also after a restart.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::future::BoxFuture;
@@ -93,6 +93,9 @@ pub(crate) fn run_context(run: &RunObject) -> RunContext {
 impl ControlPlane {
     /// Begins what is queued and goes on with what was under way, for as long as the server runs.
     pub(crate) async fn follow_runs(self: Arc<Self>) {
+        if let Err(error) = self.remove_old_steps().await {
+            tracing::error!(%error, "what is left of former steps cannot be removed");
+        }
         loop {
             let Ok(after) = self.store.revision().await else {
                 return;
@@ -131,6 +134,44 @@ impl ControlPlane {
                 }
             }
         }
+    }
+
+    /// Removes what the runner still keeps of steps whose run is over: a server that is killed between a run's end and
+    /// the removal of its steps leaves it to the next. To be called before a run begins.
+    async fn remove_old_steps(&self) -> Result<(), ControlError> {
+        let failed = |error: podium_runners::RunnerError| ControlError::Damaged(error.to_string());
+        let steps = self.runner.list_steps().map_err(failed)?;
+        if steps.is_empty() {
+            return Ok(());
+        }
+        let runs = list::<RunSpec, RunStatus>(&*self.store, RUNS, None).await?;
+        let open: HashSet<&str> = runs
+            .iter()
+            .filter(|run| !run.status.phase.is_final())
+            .map(|run| run.uid.as_str())
+            .collect();
+        for step in steps {
+            let run = step.id.split('.').next().unwrap_or_default();
+            if open.contains(run) {
+                continue;
+            }
+            let runner = Arc::clone(&self.runner);
+            tokio::spawn(async move {
+                let removed = async {
+                    if step.alive
+                        && let Some(handle) = runner.attach_step(&step.id).await?
+                    {
+                        handle.stop().await?;
+                        handle.wait().await?;
+                    }
+                    runner.forget_step(&step.id).await
+                };
+                if let Err(error) = removed.await {
+                    tracing::warn!(step = step.id, %error, "what is left of a former step cannot be removed");
+                }
+            });
+        }
+        Ok(())
     }
 
     /// Begins the oldest run that may begin, when none is at work.
