@@ -229,7 +229,10 @@ impl DriverExecutor {
         }
         if resource.spec.protect && operations.contains(&Operation::Destroy) {
             return Ok(Prepared::Refused {
-                message: "it is protected (spec.protect), and this would replace it".to_owned(),
+                message: format!(
+                    "it is protected, and this would replace it; to allow that: podium protect {} -n {} --lift",
+                    node.coordinate.id, run.namespace
+                ),
             });
         }
         Ok(Prepared::Proceed { operations })
@@ -241,7 +244,10 @@ impl DriverExecutor {
         };
         if resource.spec.protect {
             return Ok(Prepared::Refused {
-                message: "it is protected: lift spec.protect before it can be deleted".to_owned(),
+                message: format!(
+                    "it is protected, and this would delete it; to allow that: podium protect {} -n {} --lift",
+                    node.coordinate.id, run.namespace
+                ),
             });
         }
         Ok(Prepared::Proceed {

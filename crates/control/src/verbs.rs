@@ -6,6 +6,7 @@ mod history;
 mod logs;
 mod outputs;
 mod overview;
+mod protect;
 mod steps;
 
 use std::sync::Arc;
@@ -41,6 +42,7 @@ impl Subresources for Verbs {
             (ENVIRONMENTS, "outputs") => plane.verb_outputs(&call).await,
             (ENVIRONMENTS, "diff") => plane.verb_diff(&call).await,
             (WORKLOADS | RESOURCES, "logs") => plane.verb_logs(&call).await,
+            (RESOURCES, "protect") => plane.verb_protect(&call).await,
             (PLANS, "content") => plane.verb_plan_content(&call).await,
             (RUNS, "steps") => plane.verb_steps(&call).await,
             (RUNS, "approve") => plane.verb_approve(&call).await,

@@ -119,6 +119,14 @@ pub struct ApproveRequest {
     pub reject: bool,
 }
 
+/// Body and answer of `protect`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Protection {
+    /// Whether replace and delete of the resource are refused.
+    pub protect: bool,
+}
+
 /// A resource in `overview`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]

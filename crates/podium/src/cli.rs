@@ -105,6 +105,8 @@ pub(crate) enum Command {
     Deploy(commands::deploy::DeployArgs),
     /// Approve or reject a run that waits for a person
     Approve(commands::approve::ApproveArgs),
+    /// Refuse that a resource is replaced or deleted, until that is lifted
+    Protect(commands::protect::ProtectArgs),
     /// Show the releases of an environment
     Releases(commands::releases::ReleasesArgs),
     /// Bring an earlier release back and pin it, or lift the pin
@@ -218,6 +220,7 @@ async fn talk_to_server(command: Command, context: &Context<'_>) -> Result<ExitC
         Command::Plan(args) => commands::plan::run(&args, context).await,
         Command::Deploy(args) => commands::deploy::run(&args, context).await,
         Command::Approve(args) => commands::approve::run(&args, context).await,
+        Command::Protect(args) => commands::protect::run(&args, context).await,
         Command::Releases(args) => commands::releases::run(&args, context).await,
         Command::Rollback(args) => commands::rollback::run(&args, context).await,
         Command::Status(args) => commands::status::run(&args, context).await,

@@ -20,6 +20,7 @@ pub(crate) mod logs;
 mod outcome;
 pub(crate) mod outputs;
 pub(crate) mod plan;
+pub(crate) mod protect;
 pub(crate) mod releases;
 pub(crate) mod rollback;
 pub(crate) mod sample;

@@ -358,7 +358,13 @@ pub fn definitions() -> Vec<KindDefinition> {
                     column("Phase", ".status.phase"),
                 ]
             },
-            vec![logs()],
+            vec![
+                logs(),
+                post::<api::Protection, api::Protection>(
+                    "protect",
+                    "Refuses replace and delete of the resource from now on, or allows them again.",
+                ),
+            ],
         ),
         define::<ReleaseSpec, ReleaseStatus>(
             names("Release", RELEASES, "release", &["rel"]),

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use clap::Args;
-use podium_model::api::Overview;
+use podium_model::api::{Overview, ResourceView};
 use podium_model::kinds::{RESOURCES, WORKLOADS};
 
 use crate::cli::Context;
@@ -88,14 +88,45 @@ async fn find(client: &Client, target: &Target, name: &str) -> Result<String> {
     {
         return Ok(kinds::object(WORKLOADS, namespace, &workload.name));
     }
-    let fits: Vec<_> = overview
-        .resources
-        .iter()
-        .filter(|resource| {
-            let coordinate = format!("{}.{}#{}", resource.resource_type, resource.class, resource.id);
-            resource.id == name || resource.name == name || coordinate == name
-        })
-        .collect();
+    one_of(&overview, target, name)
+}
+
+/// Path of a resource's object, workloads among them.
+pub(super) async fn resource_object(client: &Client, target: &Target, name: &str) -> Result<String> {
+    let overview: Overview = client
+        .get(&kinds::environment_verb(&target.namespace, "overview"), &[])
+        .await?;
+    let workload = overview.workloads.iter().find(|workload| {
+        !workload.resource.is_empty() && (workload.name == name || workload.resource == name)
+    });
+    match workload {
+        Some(workload) => Ok(kinds::object(
+            RESOURCES,
+            Some(&target.namespace),
+            &workload.resource,
+        )),
+        None => one_of(&overview, target, name),
+    }
+}
+
+/// Path of the one resource that a name means.
+fn one_of(overview: &Overview, target: &Target, name: &str) -> Result<String> {
+    let namespace = Some(target.namespace.as_str());
+    let exact = |resource: &&ResourceView| {
+        let coordinate = format!("{}.{}#{}", resource.resource_type, resource.class, resource.id);
+        resource.id == name || resource.name == name || coordinate == name
+    };
+    // A workload's own resource may be named by its alias alone: `db` for `orders.db`.
+    let by_alias = |resource: &&ResourceView| {
+        resource
+            .id
+            .rsplit_once('.')
+            .is_some_and(|(_, alias)| alias == name)
+    };
+    let mut fits: Vec<_> = overview.resources.iter().filter(exact).collect();
+    if fits.is_empty() {
+        fits = overview.resources.iter().filter(by_alias).collect();
+    }
     match fits.as_slice() {
         [one] => Ok(kinds::object(RESOURCES, namespace, &one.name)),
         [] => {
