@@ -98,7 +98,10 @@ pub(crate) fn documents_refused(problems: &[Problem]) -> StatusError {
         .map(|problem| podium_apiserver::Cause {
             reason: "FieldValueInvalid".to_owned(),
             message: problem.message.clone(),
-            field: problem.path.to_string(),
+            // A mistake of the document as a whole has no path, and clients show an empty one as a lone colon.
+            field: Some(problem.path.to_string())
+                .filter(|path| !path.is_empty())
+                .unwrap_or_else(|| "spec".to_owned()),
         })
         .collect();
     status

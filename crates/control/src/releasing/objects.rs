@@ -14,12 +14,21 @@ use podium_planner::DraftNode;
 use podium_store::{Precondition, Transaction};
 
 use super::Order;
-use crate::environment::EnvironmentState;
+use crate::environment::{EnvironmentState, ResourceObject};
 use crate::error::ControlError;
 use crate::executor::release_name;
 use crate::objects::{create, get, namespaced, set_ready};
 use crate::planning::Planned;
 use crate::service::ControlPlane;
+
+/// Whether a resource that is well shows a change that a person has yet to agree to, or has refused.
+fn waited_for_person(resource: &ResourceObject) -> bool {
+    resource.status.phase == Phase::Ready
+        && resource.status.conditions.iter().any(|condition| {
+            condition.condition_type == "Ready"
+                && matches!(condition.reason.as_str(), "AwaitingApproval" | "Rejected")
+        })
+}
 
 impl ControlPlane {
     /// Runs that have not begun give way to the new release.
@@ -154,6 +163,11 @@ impl ControlPlane {
                             generation,
                             now,
                         );
+                    } else if !changed.contains_key(coordinate) && waited_for_person(before) {
+                        // What was to be done is no longer wanted: it is as it should be.
+                        let generation = resource.generation;
+                        let conditions = &mut resource.status.conditions;
+                        set_ready(conditions, ConditionStatus::True, "Ready", "", generation, now);
                     }
                     if resource.spec != before.spec || resource.status != before.status {
                         transaction.preconditions.push(resource.unchanged());

@@ -199,6 +199,8 @@ fn shown(value: &Value) -> serde_json::Value {
 /// What a resource waits for, since when.
 fn waits(resource: &ResourceObject) -> String {
     let message = message(resource);
+    // What a step printed follows the first line, and is in the log.
+    let message = message.lines().next().unwrap_or_default().to_owned();
     if message.is_empty() {
         return "nothing".to_owned();
     }

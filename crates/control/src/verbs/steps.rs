@@ -3,18 +3,19 @@
 use std::sync::Arc;
 
 use futures::StreamExt;
+use jiff::Timestamp;
 use podium_apiserver::{Answer, StatusError, SubresourceCall};
 use podium_engine::Control;
 use podium_model::api::{ApproveRequest, Steps};
-use podium_model::condition::ConditionStatus;
-use podium_model::kinds::{RUNS, RunPhase, RunSpec, RunStatus};
+use podium_model::condition::{Condition, ConditionStatus};
+use podium_model::kinds::{RESOURCES, RUNS, ResourceSpec, ResourceStatus, RunPhase, RunSpec, RunStatus};
 use podium_store::{Transaction, WatchRequest};
 
 use super::{body, is_set, json};
-use crate::environment::RunObject;
+use crate::environment::{RunObject, find};
 use crate::error::ControlError;
 use crate::executor::release_name;
-use crate::objects::{get, namespaced, resource, set_ready};
+use crate::objects::{get, list, namespaced, resource, set_ready};
 use crate::service::ControlPlane;
 
 impl ControlPlane {
@@ -136,6 +137,53 @@ impl ControlPlane {
         }
     }
 
+    /// What waited for the run stays as it is, and says why.
+    async fn show_rejected(
+        &self,
+        run: &RunObject,
+        by: &str,
+        now: Timestamp,
+        transaction: &mut Transaction,
+    ) -> Result<(), ControlError> {
+        let namespace = &run.key.namespace;
+        let message = format!(
+            "{by} rejected release {}; it stays as it is until its document changes or is deployed again",
+            run.spec.release
+        );
+        let rejected = |conditions: &mut Vec<Condition>, generation: i64| {
+            let waits = conditions.iter().any(|condition| {
+                condition.condition_type == "Ready" && condition.reason == "AwaitingApproval"
+            });
+            if waits {
+                set_ready(
+                    conditions,
+                    ConditionStatus::False,
+                    "Rejected",
+                    &message,
+                    generation,
+                    now,
+                );
+            }
+            waits
+        };
+        for mut resource in
+            list::<ResourceSpec, ResourceStatus>(&*self.store, RESOURCES, Some(namespace)).await?
+        {
+            let generation = resource.generation;
+            if rejected(&mut resource.status.conditions, generation) {
+                transaction.preconditions.push(resource.unchanged());
+                transaction.changes.push(resource.put()?);
+            }
+        }
+        let mut environment = find(&self.store, namespace).await?;
+        let generation = environment.generation;
+        if rejected(&mut environment.status.conditions, generation) {
+            transaction.preconditions.push(environment.unchanged());
+            transaction.changes.push(environment.put()?);
+        }
+        Ok(())
+    }
+
     pub(super) async fn verb_approve(
         self: &Arc<Self>,
         call: &SubresourceCall<'_>,
@@ -190,6 +238,7 @@ impl ControlPlane {
                 ..Transaction::default()
             };
             if request.reject {
+                self.show_rejected(&run, &by, now, &mut transaction).await?;
                 let key = namespaced(
                     podium_model::kinds::RELEASES,
                     call.namespace,

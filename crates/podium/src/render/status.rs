@@ -155,13 +155,13 @@ fn named(phase: Phase, id: &str, paint: Paint) -> String {
     format!("{} {}", paint.sign(phase_sign(phase)), harmless(id))
 }
 
+/// The first line of a message: what a step printed follows it, and is in the log.
 fn message(phase: Phase, message: &str, since: Option<Timestamp>, now: Timestamp) -> String {
-    let message = harmless(message);
+    let message = harmless(message.lines().next().unwrap_or_default());
     match since {
         Some(since) if phase != Phase::Ready => format!("{message} (for {})", between(since, now))
             .trim()
             .to_owned(),
-        _ if phase == Phase::Ready => String::new(),
         _ => message,
     }
 }
