@@ -59,7 +59,9 @@ pub(crate) struct Unpacked {
 /// # Errors
 /// What is wrong with it, for the person who publishes the module.
 pub fn check(bundle: &[u8], own: &str) -> Result<(), String> {
-    unpack(bundle, "module", own).map(drop).map_err(|error| one_line(&error))
+    unpack(bundle, "module", own)
+        .map(drop)
+        .map_err(|error| one_line(&error))
 }
 
 /// Takes a bundle apart; its paths get `prefix` in front. `own` is the module's folder in the bundle.

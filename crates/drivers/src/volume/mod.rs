@@ -25,6 +25,11 @@ fn handle(resource: &ResourceIdentity) -> String {
     format!("{SCHEME}{}/{}", resource.namespace, resource.name)
 }
 
+/// Whether a text can be the handle of a volume; whose it is shows when it is resolved.
+pub(crate) fn may_be_handle(source: &str) -> bool {
+    source.starts_with(SCHEME)
+}
+
 /// Namespace and name of the volume that a document names by its handle.
 pub(crate) fn resolve<'a>(source: &'a str, namespace: &str) -> Result<(&'a str, &'a str), String> {
     let refuse = |why: &str| {

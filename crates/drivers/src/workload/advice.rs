@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use podium_model::value::Value;
 
+use crate::volume;
+
 /// What processes do without, for the plan: one sentence each. Takes inputs whose secrets are not known.
 pub fn warnings(inputs: &Value) -> Vec<String> {
     let mut found = Vec::new();
@@ -54,6 +56,24 @@ pub fn refusals(inputs: &Value) -> Vec<String> {
                  module that runs images"
             ));
         }
+        for part in ["files", "volumes"] {
+            for (target, item) in container.get(part).and_then(Value::as_map).into_iter().flatten() {
+                if !is_beneath(target) {
+                    found.push(format!(
+                        "containers.{name}.{part} has the target `{target}`, which is no path beneath the workload's root"
+                    ));
+                }
+                let source = item.at(&["source".to_owned()]).and_then(Value::as_str);
+                if let (Some(source), "volumes") = (source, part)
+                    && !volume::may_be_handle(source)
+                {
+                    found.push(format!(
+                        "containers.{name}.volumes.{target} has the source `{source}`, which is no handle of a volume; \
+                         name a volume by its output `source`, as in `${{resources.data.source}}`"
+                    ));
+                }
+            }
+        }
         for other in container
             .get("before")
             .and_then(Value::as_map)
@@ -70,6 +90,15 @@ pub fn refusals(inputs: &Value) -> Vec<String> {
     found
 }
 
+/// Whether the runner will find a place for a target: beneath the root, which a leading `/` stands for.
+fn is_beneath(target: &str) -> bool {
+    let mut parts = target
+        .split('/')
+        .filter(|part| !part.is_empty() && *part != ".")
+        .peekable();
+    parts.peek().is_some() && parts.all(|part| part != "..")
+}
+
 fn containers(inputs: &Value) -> impl Iterator<Item = (&String, &Value)> {
     inputs
         .as_map()
@@ -77,4 +106,27 @@ fn containers(inputs: &Value) -> impl Iterator<Item = (&String, &Value)> {
         .and_then(Value::as_map)
         .into_iter()
         .flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use podium_model::value::Value;
+    use serde_json::json;
+
+    use super::refusals;
+
+    #[test]
+    fn targets_and_sources_that_cannot_be_are_refused() {
+        let container = json!({
+            "command": ["sleep"],
+            "files": {"/etc/app.conf": {}, "/../etc/passwd": {}},
+            "volumes": {"/data": {"source": "/etc"}, "/": {"source": "volume:demo-dev/data"}},
+        });
+        let inputs = json!({"containers": {"main": container}});
+        let found = refusals(&Value::from_json(&inputs)).join("\n");
+        assert_eq!(found.lines().count(), 3, "{found}");
+        for part in ["`/../etc/passwd`", "the source `/etc`", "the target `/`"] {
+            assert!(found.contains(part), "{found}");
+        }
+    }
 }
