@@ -382,6 +382,7 @@ fn time(milliseconds: i64) -> Timestamp {
 
 /// Shows where a resource stands.
 pub(crate) fn show(resource: &mut ResourceObject, phase: Phase, reason: &str, message: &str, now: Timestamp) {
+    let moves = resource.status.phase != phase;
     resource.status.phase = phase;
     let status = match phase {
         Phase::Ready => ConditionStatus::True,
@@ -389,14 +390,18 @@ pub(crate) fn show(resource: &mut ResourceObject, phase: Phase, reason: &str, me
     };
     resource.status.observed_generation = resource.generation;
     let generation = resource.generation;
-    set_ready(
-        &mut resource.status.conditions,
-        status,
-        reason,
-        message,
-        generation,
-        now,
-    );
+    let conditions = &mut resource.status.conditions;
+    set_ready(conditions, status, reason, message, generation, now);
+    if moves {
+        // People ask since when it is as it is, not since when it is anything but ready. Attempts of one phase stay
+        // one time.
+        for condition in conditions
+            .iter_mut()
+            .filter(|condition| condition.condition_type == "Ready")
+        {
+            condition.last_transition_time = now;
+        }
+    }
 }
 
 /// Shows what a resource waits for, without saying that what is there is gone.
