@@ -11,7 +11,7 @@ mod support;
 
 use serde_json::{Value as Json, json};
 use support::platform::{module, resource_type, sleeper};
-use support::{Answer, World, steady};
+use support::{Answer, Api, World, steady};
 
 /// The change of one resource in a plan.
 fn change<'p>(plan: &'p Json, id: &str) -> &'p Json {
@@ -550,9 +550,14 @@ fn publishing_a_version_makes_no_release_and_the_next_one_shows_it() {
         "script/bucket v2"
     );
 
-    // The version that something live was made with stays.
-    let said = world.refuses("delete moduleversion bucket-v2 --yes");
-    insta::assert_snapshot!("version_in_use", steady(&world, &said));
+    // What something live was made with stays, whoever asks.
+    let said = world.refuses("delete resourcetype bucket --yes");
+    insta::assert_snapshot!("type_in_use", steady(&world, &said));
+    let api = Api::of(&world);
+    let path = "/apis/podium.dev/v1alpha1/moduleversions/bucket-v2";
+    let (code, text) = api.send("DELETE", path, Some(&api.token), None);
+    assert!(matches!(code, 403 | 405 | 409 | 422), "{code} {text}");
+    assert_eq!(api.send("GET", path, Some(&api.token), None).0, 200);
 }
 
 #[test]
