@@ -38,12 +38,15 @@ impl World {
     fn refuses_to_make(&self, line: &str) -> String {
         let said = self.fails(line).stderr;
         for kind in ["projects", "environments"] {
-            let all = self.json(&format!("get {kind}"));
-            let all = all["items"].as_array().unwrap();
-            let left = all
-                .iter()
-                .find(|one| one["metadata"]["name"].as_str().unwrap().starts_with("fresh"));
-            assert_eq!(left, None, "{line} left something behind");
+            self.until("what was made for it is taken back", || {
+                let all = self.json(&format!("get {kind}"));
+                let mut names = all["items"]
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .map(|one| one["metadata"]["name"].as_str().unwrap());
+                names.all(|name| !name.starts_with("fresh")).then_some(())
+            });
         }
         said
     }
