@@ -16,7 +16,7 @@ use crate::client::{Client, ClientError, kinds};
 use crate::documents::bundle::LocalSource;
 use crate::documents::manifest::{Manifest, load};
 use crate::documents::{merge, problems};
-use crate::render::failure::findings;
+use crate::render::failure::{Refusal, findings};
 use crate::render::text::counted;
 
 /// Tries when others write the same object at the same time.
@@ -144,7 +144,12 @@ async fn apply_with(
                     "{} `{}` was refused; {so_far}",
                     manifest.kind.kind, manifest.name
                 ));
-                return Err(problems::in_objects(error, &[&manifest.document]));
+                let error = problems::in_objects(error, &[&manifest.document]);
+                return Err(match error.downcast::<Refusal>() {
+                    Ok(refusal) if done > 0 => refusal.after_others().into(),
+                    Ok(refusal) => refusal.into(),
+                    Err(error) => error,
+                });
             }
         }
     }

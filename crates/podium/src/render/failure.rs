@@ -26,6 +26,14 @@ impl Refusal {
         let _ = write!(text, "{}; nothing was changed", counted(errors, "error"));
         Self { text }
     }
+
+    /// The same where other objects were written before the refused one.
+    pub(crate) fn after_others(mut self) -> Self {
+        if let Some(errors) = self.text.strip_suffix("; nothing was changed") {
+            self.text = format!("{errors}; what was applied before it stays");
+        }
+        self
+    }
 }
 
 /// Findings, each with the line it is about when its source is there.
@@ -71,4 +79,27 @@ pub(crate) fn render(error: &anyhow::Error) -> String {
         shown.push_str(&message);
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use podium_document::Diagnostic;
+
+    use super::Refusal;
+
+    #[test]
+    fn a_refusal_does_not_claim_that_nothing_was_changed_when_something_was() {
+        let refusal = Refusal::new(&[Diagnostic::error("a.yaml", "it is wrong")], &[]);
+        assert!(
+            refusal.to_string().ends_with("1 error; nothing was changed"),
+            "{refusal}"
+        );
+        let refusal = refusal.after_others();
+        assert!(
+            refusal
+                .to_string()
+                .ends_with("1 error; what was applied before it stays"),
+            "{refusal}"
+        );
+    }
 }
