@@ -103,7 +103,11 @@ impl ControlPlane {
         }
     }
 
-    async fn planned(&self, state: &EnvironmentState, order: &Order) -> Result<Planned, ControlError> {
+    pub(crate) async fn planned(
+        &self,
+        state: &EnvironmentState,
+        order: &Order,
+    ) -> Result<Planned, ControlError> {
         let catalogue = self.catalogue_for(order).await?;
         let planner = Planner {
             store: &self.store,

@@ -53,6 +53,8 @@ pub struct DeployRequest {
     pub consent: Consent,
     /// What the author says about the change.
     pub message: String,
+    /// For `plan`: refuse what can be planned and not carried out, as `deploy` does.
+    pub check: bool,
 }
 
 /// Answer of `plan`.

@@ -28,12 +28,18 @@ impl ControlPlane {
     pub(super) async fn verb_plan(&self, call: &SubresourceCall<'_>) -> Result<Answer, ControlError> {
         let request: DeployRequest = body(call)?;
         let state = EnvironmentState::load(&self.store, call.name).await?;
+        let check = request.check;
+        if check {
+            refuse_pinned(&state)?;
+        }
         let order = self
             .order(&state, &Wanted::Deploy(request), &call.principal.name)
             .await?;
-        json(&PlanResponse {
-            plan: self.plan(&state, &order).await?,
-        })
+        let planned = self.planned(&state, &order).await?;
+        if check && !planned.refusals.is_empty() {
+            return Err(ControlError::Documents(planned.refusals));
+        }
+        json(&PlanResponse { plan: planned.plan })
     }
 
     /// Answers as if the change were made, and makes nothing.

@@ -71,6 +71,7 @@ pub(crate) async fn run(args: &DeployArgs, context: &Context<'_>) -> Result<Exit
         prune: args.prune,
         consent: Consent::default(),
         message: args.message.clone(),
+        check: true,
     };
     let released = release(context, &client, &target, &mut request, args.yes).await;
     let response = match released {

@@ -47,6 +47,7 @@ pub(crate) async fn run(args: &PlanArgs, context: &Context<'_>) -> Result<ExitCo
         prune: args.prune,
         consent: Consent::default(),
         message: String::new(),
+        check: false,
     };
     let path = kinds::environment_verb(&target.namespace, "plan");
     let answer: PlanResponse = client
