@@ -32,7 +32,7 @@ const HEADER_BYTES: usize = 64 * 1024;
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     /// The address cannot be listened on.
-    #[error("cannot listen on {address}: is another server running there?")]
+    #[error("cannot listen on {address}; choose another address with --listen, or end what listens there")]
     Listen {
         /// The address.
         address: SocketAddr,
@@ -45,24 +45,30 @@ pub enum ServeError {
     Tls(#[from] TlsError),
 }
 
-/// Serves until `shutdown` resolves; then open requests are given a few seconds. `bound` is told the address once
-/// requests are answered (port 0 picks a free one).
+/// Takes an address, so that nobody else does; who connects waits for [`serve`]. Port 0 picks a free one.
 ///
 /// # Errors
-/// When the address cannot be listened on, or the certificate is not usable.
+/// When the address cannot be listened on.
+pub async fn listen(address: SocketAddr) -> Result<TcpListener, ServeError> {
+    let cannot = |source| ServeError::Listen { address, source };
+    TcpListener::bind(address).await.map_err(cannot)
+}
+
+/// Serves until `shutdown` resolves; then open requests are given a few seconds. `serving` is told once requests are
+/// answered.
+///
+/// # Errors
+/// When the certificate is not usable.
 pub async fn serve(
     api: ApiServer,
-    address: SocketAddr,
+    listener: TcpListener,
     identity: &ServerIdentity,
-    bound: oneshot::Sender<SocketAddr>,
+    serving: oneshot::Sender<()>,
     shutdown: impl Future<Output = ()> + Send,
 ) -> Result<(), ServeError> {
     let acceptor = TlsAcceptor::from(Arc::new(identity.server_config()?));
-    let cannot = |source| ServeError::Listen { address, source };
-    let listener = TcpListener::bind(address).await.map_err(cannot)?;
-    let actual = listener.local_addr().map_err(cannot)?;
-    // Nobody may be waiting for the address.
-    let _ = bound.send(actual);
+    // Nobody may be waiting for it.
+    let _ = serving.send(());
     let permits = Arc::new(Semaphore::new(api.inner.limits.connections));
     let (stop, stopping) = watch::channel(false);
     let mut connections = JoinSet::new();

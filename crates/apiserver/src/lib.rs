@@ -49,7 +49,7 @@ pub mod tls;
 
 pub use authentication::{Token, TokenAuthenticator};
 pub use authorization::DefaultDeny;
-pub use connection::{ServeError, serve};
+pub use connection::{ServeError, listen, serve};
 pub use registry::{Registry, RegistryError, ServedKind};
 pub use seams::{
     Admission, AdmissionRequest, Admitted, Answer, Attributes, Authentication, Authenticator, Authorizer,

@@ -7,8 +7,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use podium_apiserver::serve;
 use podium_apiserver::tls::{ServerIdentity, TlsError, local_names};
+use podium_apiserver::{listen, serve};
 use podium_model::clock::Clock;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -44,21 +44,18 @@ async fn serves_by_tls_and_stops() {
     let identity = identity(folder.path());
     let authority = identity.authority_pem.clone();
     let world = World::new().await;
-    let (bound, address) = oneshot::channel();
+    let listener = listen("127.0.0.1:0".parse().expect("address"))
+        .await
+        .expect("a port");
+    let address = listener.local_addr().expect("an address");
+    let (serving, served) = oneshot::channel();
     let (stop, stopped) = oneshot::channel::<()>();
     let api = world.api.clone();
     let server = tokio::spawn(async move {
         let shutdown = async { drop(stopped.await) };
-        serve(
-            api,
-            "127.0.0.1:0".parse().expect("address"),
-            &identity,
-            bound,
-            shutdown,
-        )
-        .await
+        serve(api, listener, &identity, serving, shutdown).await
     });
-    let address = address.await.expect("an address");
+    served.await.expect("it serves");
     // Somebody who connects and says nothing delays nobody.
     let _silent = TcpStream::connect(address).await.expect("a connection");
     let connector = connector(&authority);
@@ -103,14 +100,9 @@ async fn serves_by_tls_and_stops() {
 
 #[tokio::test]
 async fn an_address_in_use_is_an_error_that_names_it() {
-    let folder = tempfile::tempdir().expect("a folder");
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = taken.local_addr().expect("an address");
-    let (bound, _) = oneshot::channel();
-    let world = World::new().await;
-    let error = serve(world.api, address, &identity(folder.path()), bound, async {})
-        .await
-        .expect_err("taken");
+    let error = listen(address).await.expect_err("taken");
     assert!(error.to_string().contains(&address.to_string()), "{error}");
 }
 

@@ -28,6 +28,9 @@ use crate::reconcile::SERVER;
 use crate::releasing::Wanted;
 use crate::service::ControlPlane;
 
+/// How long steps may go on when everything is told to end.
+const STEP_PATIENCE: std::time::Duration = std::time::Duration::from_secs(5);
+
 /// The workloads that are followed, by uid.
 #[derive(Default)]
 pub(crate) struct Followed(Mutex<HashSet<String>>);
@@ -239,18 +242,57 @@ impl ControlPlane {
         }
     }
 
-    /// Stops every workload, as `podium up` does when it ends; the next start begins them again.
-    pub async fn stop_workloads(&self) {
+    /// Says that the server ends: no workload is started again. To be called before the store is closed.
+    pub fn stop(&self) {
         self.stopping.store(true, std::sync::atomic::Ordering::Relaxed);
-        let Ok(all) = self.runner.list_workloads() else {
-            return;
-        };
-        let stops = all
+    }
+
+    /// Ends all that runs, as `podium up` does when it ends; the next start begins workloads again. Steps are given a
+    /// moment to end by themselves. To be called once the store is closed, so that nothing new begins.
+    pub async fn stop_everything(&self) {
+        // What was just being started is found by the second look.
+        for _ in 0..2 {
+            futures::join!(self.stop_workloads(), self.stop_steps());
+        }
+    }
+
+    async fn stop_workloads(&self) {
+        let alive = self.runner.list_workloads().unwrap_or_else(|error| {
+            tracing::error!(%error, "workloads cannot be listed");
+            Vec::new()
+        });
+        let stops = alive
             .into_iter()
             .filter(|found| found.alive)
             .map(|found| async move {
                 if let Err(error) = self.runner.stop_workload(&found.id).await {
                     tracing::error!(uid = found.id, %error, "a workload cannot be stopped");
+                }
+            });
+        futures::future::join_all(stops).await;
+    }
+
+    async fn stop_steps(&self) {
+        let alive = self.runner.list_steps().unwrap_or_else(|error| {
+            tracing::error!(%error, "steps cannot be listed");
+            Vec::new()
+        });
+        let stops = alive
+            .into_iter()
+            .filter(|found| found.alive)
+            .map(|found| async move {
+                let stopped = async {
+                    let Some(step) = self.runner.attach_step(&found.id).await? else {
+                        return Ok(());
+                    };
+                    if tokio::time::timeout(STEP_PATIENCE, step.wait()).await.is_err() {
+                        step.stop().await?;
+                        step.wait().await?;
+                    }
+                    Ok::<_, podium_runners::RunnerError>(())
+                };
+                if let Err(error) = stopped.await {
+                    tracing::error!(step = found.id, %error, "a step cannot be stopped");
                 }
             });
         futures::future::join_all(stops).await;

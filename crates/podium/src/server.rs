@@ -1,8 +1,9 @@
 //! The server: where the parts are wired together, and nowhere else.
 //!
 //! **What it guarantees.** The store is opened before anything else, so that a second server on the same data is
-//! refused before it touches a file of the first. The kubeconfig is written once requests are answered. When the server
-//! ends by a signal, workloads keep running, unless [`End::Everything`] was asked for.
+//! refused before it touches a file of the first. The address is taken before anything begins to work. The kubeconfig is
+//! written once requests are answered. When the server ends by a signal, workloads keep running, unless
+//! [`End::Everything`] was asked for.
 
 mod access;
 
@@ -40,7 +41,7 @@ pub(crate) struct Setup {
 pub(crate) enum End {
     /// The server alone: workloads keep running.
     ServerAlone,
-    /// Workloads as well; the next start begins them again.
+    /// Workloads and steps as well; the next start begins workloads again, and takes up what steps answered.
     Everything,
 }
 
@@ -141,15 +142,19 @@ impl Server {
         serving: oneshot::Sender<SocketAddr>,
         shutdown: impl Future<Output = End> + Send,
     ) -> Result<()> {
+        let listener = podium_apiserver::listen(self.address).await?;
+        let address = listener
+            .local_addr()
+            .context("the address that is listened on is not known")?;
         self.plane
             .start()
             .await
             .context("the control plane cannot be started")?;
         let compaction = tokio::spawn(compact(Arc::clone(&self.store)));
-        let (bound, address) = oneshot::channel();
+        let (answers, answered) = oneshot::channel();
         let (token, data, authority) = (self.token, self.data, self.identity.authority_pem.clone());
         let announce = async move {
-            if let Ok(address) = address.await {
+            if answered.await.is_ok() {
                 access::write_kubeconfig(&data, address, &authority, &token)?;
                 // Nobody may wait for it.
                 let _unheard = serving.send(address);
@@ -161,13 +166,16 @@ impl Server {
             let end = shutdown.await;
             let _unheard = ended.send(end);
         };
-        let serve = podium_apiserver::serve(self.api, self.address, &self.identity, bound, stop);
+        let serve = podium_apiserver::serve(self.api, listener, &self.identity, answers, stop);
         let (served, announced) = tokio::join!(serve, announce);
         compaction.abort();
-        if end.await == Ok(End::Everything) {
-            self.plane.stop_workloads().await;
-        }
+        let end = end.await;
+        self.plane.stop();
+        // Nothing can be journaled from here on, so no run begins another step.
         self.store.close().await;
+        if end == Ok(End::Everything) {
+            self.plane.stop_everything().await;
+        }
         served?;
         announced
     }

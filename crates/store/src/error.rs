@@ -167,7 +167,7 @@ pub enum OpenError {
         pid: String,
     },
     /// The folder cannot be made or written.
-    #[error("the data folder {folder} cannot be written")]
+    #[error("the data folder {folder} cannot be written; choose another with --data")]
     Folder {
         /// The folder.
         folder: String,
