@@ -72,6 +72,21 @@ pub struct PathUse {
 pub(crate) struct Path {
     pub(crate) root: String,
     pub(crate) steps: Vec<Step>,
+    /// The keys of all steps, when none is computed.
+    pub(crate) fixed: Option<Vec<String>>,
+}
+
+impl Path {
+    fn new(root: String, steps: Vec<Step>) -> Self {
+        let fixed = steps
+            .iter()
+            .map(|step| match step {
+                Step::Key(key) | Step::Item(key) => Some(key.clone()),
+                Step::Computed(_) => None,
+            })
+            .collect();
+        Self { root, steps, fixed }
+    }
 }
 
 /// What is evaluated.
@@ -187,7 +202,7 @@ fn tree(expression: &IdedExpr, depth: usize, heavy: bool) -> Result<Tree, Expres
         && let Some(mut path) = path_of(operand, depth, heavy)?
     {
         path.steps.push(Step::Key(field.clone()));
-        return Ok(Tree::Has(path));
+        return Ok(Tree::Has(Path::new(path.root, path.steps)));
     }
     if let Some(path) = path_of(expression, depth, heavy)? {
         return Ok(Tree::Path(path));
@@ -248,10 +263,7 @@ fn path_of(expression: &IdedExpr, depth: usize, heavy: bool) -> Result<Option<Pa
         match &current.expr {
             Expr::Ident(name) => {
                 reversed.reverse();
-                return Ok(Some(Path {
-                    root: name.clone(),
-                    steps: reversed,
-                }));
+                return Ok(Some(Path::new(name.clone(), reversed)));
             }
             Expr::Select(SelectExpr {
                 operand,
@@ -375,7 +387,7 @@ fn collect(
         return collect(operand, bound, comprehensions, depth + 1, paths, lists);
     }
     // Only the names in a path are of use here, so whatever it computes counts as plain.
-    if let Some(path) = path_of(expression, depth, false)? {
+    if let Some(mut path) = path_of(expression, depth, false)? {
         if bound.contains(&path.root) {
             return Ok(());
         }
@@ -392,10 +404,8 @@ fn collect(
         }
         // The CEL crate takes an item out of a list by itself, so it is given the whole list.
         let whole = path.steps.iter().position(|step| matches!(step, Step::Item(_)));
-        paths.push(Path {
-            root: path.root,
-            steps: path.steps.into_iter().take(whole.unwrap_or(usize::MAX)).collect(),
-        });
+        path.steps.truncate(whole.unwrap_or(usize::MAX));
+        paths.push(Path::new(path.root, path.steps));
         return Ok(());
     }
     match &expression.expr {

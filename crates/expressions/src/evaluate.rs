@@ -1,5 +1,6 @@
 //! Evaluation: values in, values out; see the crate's doc for what happens to secrets and to what is not known.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -326,7 +327,10 @@ fn check_lists(value: &Value) -> Result<(), EvaluationError> {
 }
 
 /// The keys of a path, its computed steps evaluated; `None` when one of them is not known.
-fn resolve_keys(path: &Path, scope: &dyn Scope) -> Result<Option<Vec<String>>, EvaluationError> {
+fn resolve_keys<'a>(path: &'a Path, scope: &dyn Scope) -> Result<Option<Cow<'a, [String]>>, EvaluationError> {
+    if let Some(fixed) = &path.fixed {
+        return Ok(Some(Cow::Borrowed(fixed)));
+    }
     let mut keys = Vec::with_capacity(path.steps.len());
     for step in &path.steps {
         match step {
@@ -352,7 +356,7 @@ fn resolve_keys(path: &Path, scope: &dyn Scope) -> Result<Option<Vec<String>>, E
             },
         }
     }
-    Ok(Some(keys))
+    Ok(Some(Cow::Owned(keys)))
 }
 
 fn look_up(path: &Path, keys: &[String], scope: &dyn Scope) -> Result<Value, EvaluationError> {
@@ -492,53 +496,70 @@ pub fn substitute(
     value: &Value,
     outputs: &dyn Fn(&Reference) -> Result<Option<Value>, EvaluationError>,
 ) -> Result<Value, EvaluationError> {
-    Ok(match value {
-        Value::Reference(reference) => outputs(reference)?.unwrap_or_else(|| value.clone()),
+    let mut value = value.clone();
+    substitute_in_place(&mut value, outputs)?;
+    Ok(value)
+}
+
+/// As [`substitute`], without a copy. After an error the value is of no use.
+///
+/// # Errors
+/// As [`substitute`].
+pub fn substitute_in_place(
+    value: &mut Value,
+    outputs: &dyn Fn(&Reference) -> Result<Option<Value>, EvaluationError>,
+) -> Result<(), EvaluationError> {
+    match value {
+        Value::Reference(reference) => {
+            if let Some(known) = outputs(reference)? {
+                *value = known;
+            }
+        }
         Value::Concat(parts) => {
-            let mut substituted = Vec::with_capacity(parts.len());
-            for part in parts {
-                substituted.push(match substitute(part, outputs)? {
-                    text @ (Value::String(_)
+            let mut substituted = std::mem::take(parts);
+            for part in &mut substituted {
+                substitute_in_place(part, outputs)?;
+                let text = match &*part {
+                    Value::String(_)
                     | Value::Sensitive(_)
                     | Value::Concat(_)
                     | Value::Reference(_)
-                    | Value::Deferred(_)) => text,
-                    Value::Null => Value::String(String::new()),
+                    | Value::Deferred(_) => continue,
+                    Value::Null => String::new(),
                     // As Score has it: what is not a text is written as JSON.
                     other => match other.to_json() {
-                        Some(json) => Value::String(json.to_string()),
+                        Some(json) => json.to_string(),
                         None if other.has_sensitive() => {
                             return Err(EvaluationError::Failed(
                                 "a list or map with secrets cannot be put into a text".into(),
                             ));
                         }
-                        None => other,
+                        None => continue,
                     },
-                });
+                };
+                *part = Value::String(text);
             }
-            Value::concat(substituted)
+            *value = Value::concat(substituted);
         }
-        Value::List(items) => Value::List(
-            items
-                .iter()
-                .map(|item| substitute(item, outputs))
-                .collect::<Result<_, _>>()?,
-        ),
-        Value::Map(map) => Value::Map(
-            map.iter()
-                .map(|(key, value)| Ok((key.clone(), substitute(value, outputs)?)))
-                .collect::<Result<_, EvaluationError>>()?,
-        ),
+        Value::List(items) => {
+            for item in items {
+                substitute_in_place(item, outputs)?;
+            }
+        }
+        Value::Map(map) => {
+            for item in map.values_mut() {
+                substitute_in_place(item, outputs)?;
+            }
+        }
         Value::Deferred(deferred) => {
-            let bindings = deferred
-                .bindings
-                .iter()
-                .map(|(name, value)| Ok((name.clone(), substitute(value, outputs)?)))
-                .collect::<Result<BTreeMap<_, _>, EvaluationError>>()?;
+            for binding in deferred.bindings.values_mut() {
+                substitute_in_place(binding, outputs)?;
+            }
             let tree =
                 compile(&deferred.expression).map_err(|error| EvaluationError::Failed(error.to_string()))?;
-            evaluate(&deferred.expression, &tree, &Bindings(&bindings))?
+            *value = evaluate(&deferred.expression, &tree, &Bindings(&deferred.bindings))?;
         }
-        other => other.clone(),
-    })
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Sensitive(_) => {}
+    }
+    Ok(())
 }

@@ -23,6 +23,6 @@ mod template;
 pub use compile::{
     ExpressionError, MAX_COMPREHENSIONS, MAX_EXPRESSION_BYTES, MAX_NESTING, MAX_OPERATORS, PathUse, Step,
 };
-pub use evaluate::{EvaluationError, MAX_LIST, substitute};
+pub use evaluate::{EvaluationError, MAX_LIST, substitute, substitute_in_place};
 pub use scope::{LookupError, Scope, descend};
 pub use template::{Template, TemplateTree};

@@ -1,7 +1,7 @@
 //! Assemble: the graph against what is live, to a plan.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use podium_expressions::{EvaluationError, LookupError, descend, substitute};
 use podium_model::coordinate::Coordinate;
@@ -199,7 +199,8 @@ impl Draft {
         live: &BTreeMap<Coordinate, LiveResource>,
         context: &EnvironmentContext,
     ) -> Result<Self, (Coordinate, EvaluationError)> {
-        let mut outputs: BTreeMap<&Coordinate, Cow<'_, Value>> = BTreeMap::new();
+        let mut outputs: HashMap<&Coordinate, Cow<'_, Value>> = HashMap::with_capacity(graph.nodes.len());
+        let mut changing: HashSet<&Coordinate> = HashSet::new();
         let mut draft = Self::default();
         for node in topological(graph) {
             let coordinate = &node.coordinate;
@@ -265,7 +266,13 @@ impl Draft {
                 module: node.module.clone(),
                 driver: node.driver,
                 previous,
-                needs: node.needs.clone(),
+                // Needs outside the draft are met already.
+                needs: node
+                    .needs
+                    .iter()
+                    .filter(|need| changing.contains(need))
+                    .cloned()
+                    .collect(),
                 rule: node.rule.clone(),
                 notes,
                 protect: live.get(coordinate).is_some_and(|before| before.protect),
@@ -273,20 +280,28 @@ impl Draft {
             if action == Action::Unchanged {
                 draft.unchanged.push(draft_node);
             } else {
+                changing.insert(coordinate);
                 draft.nodes.push(draft_node);
             }
         }
-        draft.add_deletes(graph, live);
-        draft.keep_own_needs();
+        draft.add_deletes(graph, live, &changing);
         Ok(draft)
     }
 
     /// What is live and not wanted goes, those that needed it first.
-    fn add_deletes(&mut self, graph: &Graph, live: &BTreeMap<Coordinate, LiveResource>) {
+    fn add_deletes(
+        &mut self,
+        graph: &Graph,
+        live: &BTreeMap<Coordinate, LiveResource>,
+        changing: &HashSet<&Coordinate>,
+    ) {
         let gone: BTreeMap<&Coordinate, &LiveResource> = live
             .iter()
             .filter(|(coordinate, _)| !graph.nodes.contains_key(coordinate))
             .collect();
+        if gone.is_empty() {
+            return;
+        }
         let mut users: BTreeMap<&Coordinate, BTreeSet<Coordinate>> = BTreeMap::new();
         for (coordinate, resource) in live {
             for need in &resource.needs {
@@ -331,7 +346,10 @@ impl Draft {
                 }
             }
             let mut needs = users.remove(coordinate).unwrap_or_default();
-            needs.retain(|user| !waiting.contains_key(user));
+            // Who uses it and stays as it is has let go of it already.
+            needs.retain(|user| {
+                !waiting.contains_key(user) && (gone.contains_key(user) || changing.contains(user))
+            });
             self.nodes.push(DraftNode {
                 coordinate: coordinate.clone(),
                 action: Action::Delete,
@@ -345,14 +363,6 @@ impl Draft {
                 notes: Vec::new(),
                 protect: resource.protect,
             });
-        }
-    }
-
-    /// Needs outside the draft are met already.
-    fn keep_own_needs(&mut self) {
-        let own: BTreeSet<Coordinate> = self.nodes.iter().map(|node| node.coordinate.clone()).collect();
-        for node in &mut self.nodes {
-            node.needs.retain(|need| own.contains(need));
         }
     }
 
@@ -561,32 +571,28 @@ fn certain<'a>(node: &Node, others: &dyn Fn(&Coordinate) -> Option<Cow<'a, Value
 
 /// The nodes, each after those that it needs; ties in the order of coordinates.
 fn topological(graph: &Graph) -> Vec<&Node> {
-    let mut waiting: BTreeMap<&Coordinate, usize> = BTreeMap::new();
-    let mut dependants: BTreeMap<&Coordinate, Vec<&Coordinate>> = BTreeMap::new();
-    for node in graph.nodes.values() {
-        let mut count = 0;
-        for need in node.needs.iter().filter(|need| graph.nodes.contains_key(need)) {
-            dependants.entry(need).or_default().push(&node.coordinate);
-            count += 1;
-        }
-        waiting.insert(&node.coordinate, count);
-    }
-    let mut ready: BTreeSet<&Coordinate> = waiting
+    let nodes: Vec<&Node> = graph.nodes.values().collect();
+    let places: HashMap<&Coordinate, usize> = nodes
         .iter()
-        .filter(|(_, count)| **count == 0)
-        .map(|(node, _)| *node)
+        .enumerate()
+        .map(|(place, node)| (&node.coordinate, place))
         .collect();
-    let mut order = Vec::with_capacity(graph.nodes.len());
-    while let Some(coordinate) = ready.pop_first() {
-        if let Some(node) = graph.nodes.get(coordinate) {
-            order.push(node);
+    let mut waiting = vec![0usize; nodes.len()];
+    let mut dependants: Vec<Vec<usize>> = vec![Vec::new(); nodes.len()];
+    for (place, node) in nodes.iter().enumerate() {
+        for need in node.needs.iter().filter_map(|need| places.get(need)) {
+            dependants[*need].push(place);
+            waiting[place] += 1;
         }
-        for dependant in dependants.get(coordinate).into_iter().flatten() {
-            if let Some(count) = waiting.get_mut(dependant) {
-                *count -= 1;
-                if *count == 0 {
-                    ready.insert(dependant);
-                }
+    }
+    let mut ready: BTreeSet<usize> = (0..nodes.len()).filter(|place| waiting[*place] == 0).collect();
+    let mut order = Vec::with_capacity(nodes.len());
+    while let Some(place) = ready.pop_first() {
+        order.push(nodes[place]);
+        for &dependant in &dependants[place] {
+            waiting[dependant] -= 1;
+            if waiting[dependant] == 0 {
+                ready.insert(dependant);
             }
         }
     }

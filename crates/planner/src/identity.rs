@@ -5,15 +5,16 @@
 //! whose output it is: those that name the output have done nothing wrong.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
-use podium_expressions::{EvaluationError, LookupError, descend, substitute};
+use podium_expressions::{EvaluationError, LookupError, descend, substitute_in_place};
 use podium_model::coordinate::Coordinate;
-use podium_model::graph::Graph;
+use podium_model::graph::Node;
 use podium_model::value::{Reference, Source, Value};
 
 use crate::catalogue::Catalogue;
 use crate::request::Live;
+use crate::resolve::{Slot, Work};
 
 /// Longest chain of identity outputs of which each names the next; each takes some stack.
 const MAX_CHAIN: usize = 100;
@@ -41,23 +42,23 @@ impl Collector {
     }
 }
 
-type Key<'a> = (&'a Coordinate, &'a str);
+type Key<'a> = (Slot, &'a str);
 
 /// Finds identity outputs, each once.
 pub(crate) struct Identities<'a> {
-    graph: &'a Graph,
+    work: &'a Work,
     catalogue: &'a Catalogue,
     live: &'a Live,
     /// `None` for those that failed.
-    known: RefCell<BTreeMap<Key<'a>, Option<Value>>>,
+    known: RefCell<HashMap<Key<'a>, Option<Value>>>,
     chain: RefCell<Vec<Key<'a>>>,
-    failures: RefCell<Vec<(Coordinate, Failure)>>,
+    failures: RefCell<Vec<(Slot, Failure)>>,
 }
 
 impl<'a> Identities<'a> {
-    pub(crate) fn new(graph: &'a Graph, catalogue: &'a Catalogue, live: &'a Live) -> Self {
+    pub(crate) fn new(work: &'a Work, catalogue: &'a Catalogue, live: &'a Live) -> Self {
         Self {
-            graph,
+            work,
             catalogue,
             live,
             known: RefCell::default(),
@@ -67,7 +68,7 @@ impl<'a> Identities<'a> {
     }
 
     /// What failed, with the node whose output it is.
-    pub(crate) fn into_failures(self) -> Vec<(Coordinate, Failure)> {
+    pub(crate) fn into_failures(self) -> Vec<(Slot, Failure)> {
         self.failures.into_inner()
     }
 
@@ -82,28 +83,38 @@ impl<'a> Identities<'a> {
                 .is_some_and(|schema| schema.is_identity(&reference.path))
     }
 
-    /// The value with all identity outputs and allotted ports in their places, others stay references; `None` when it
-    /// names none.
+    /// Whether an output of a node is an identity output, by its type's schema.
+    pub(crate) fn marks(&self, node: &Node, name: &str) -> bool {
+        self.catalogue
+            .resource_type(&node.coordinate.resource_type)
+            .and_then(|entry| entry.outputs.as_ref())
+            .is_some_and(|schema| schema.is_identity(&[name]))
+    }
+
+    /// Whether a value names what is found here.
+    pub(crate) fn concern(&self, value: &Value) -> bool {
+        let mut concerned = false;
+        value.each_reference(&mut |reference| {
+            concerned = concerned
+                || match reference.source {
+                    Source::Declared => self.is_identity(reference),
+                    Source::Allotted => self.live.ports.contains_key(&reference.node),
+                    Source::Tool => false,
+                };
+        });
+        concerned
+    }
+
+    /// Puts all identity outputs and allotted ports in their places; others stay references.
     ///
     /// # Errors
     /// When an expression that waited for them fails.
-    pub(crate) fn fill(
-        &self,
-        value: &Value,
-        collector: &Collector,
-    ) -> Result<Option<Value>, EvaluationError> {
-        let mut concerned = false;
-        value.each_reference(&mut |reference| {
-            concerned |= match reference.source {
-                Source::Declared => self.is_identity(reference),
-                Source::Allotted => self.live.ports.contains_key(&reference.node),
-                Source::Tool => false,
-            };
-        });
-        if !concerned {
-            return Ok(None);
+    pub(crate) fn fill(&self, value: &mut Value, collector: &Collector) -> Result<(), EvaluationError> {
+        if self.concern(value) {
+            substitute_in_place(value, &|reference| Ok(self.output(reference, collector)))
+        } else {
+            Ok(())
         }
-        substitute(value, &|reference| Ok(self.output(reference, collector))).map(Some)
     }
 
     fn output(&self, reference: &Reference, collector: &Collector) -> Option<Value> {
@@ -125,7 +136,9 @@ impl<'a> Identities<'a> {
                     None
                 };
                 let (first, rest) = reference.path.split_first()?;
-                let Some(node) = self.graph.nodes.get(&reference.node) else {
+                let found = self.work.find(&reference.node);
+                let found = found.and_then(|slot| Some((slot, self.work.state(slot).node.as_ref()?)));
+                let Some((slot, node)) = found else {
                     collector.tainted.set(true);
                     return None;
                 };
@@ -139,7 +152,7 @@ impl<'a> Identities<'a> {
                         format!("there is no `{first}`, only {}", known.join(", "))
                     });
                 }
-                let Some(value) = self.identity(&reference.node, first) else {
+                let Some(value) = self.identity(slot, first) else {
                     collector.tainted.set(true);
                     return None;
                 };
@@ -152,10 +165,10 @@ impl<'a> Identities<'a> {
     }
 
     /// One identity output of a node; `None` when it has none or it failed.
-    pub(crate) fn identity(&self, node: &Coordinate, name: &str) -> Option<Value> {
-        let (node, content) = self.graph.nodes.get_key_value(node)?;
-        let (name, value) = content.outputs.as_map()?.get_key_value(name)?;
-        let key: Key<'a> = (node, name);
+    pub(crate) fn identity(&self, slot: Slot, name: &str) -> Option<Value> {
+        let node = self.work.state(slot).node.as_ref()?;
+        let (name, value) = node.outputs.as_map()?.get_key_value(name)?;
+        let key: Key<'a> = (slot, name);
         if let Some(known) = self.known.borrow().get(&key) {
             return known.clone();
         }
@@ -165,7 +178,7 @@ impl<'a> Identities<'a> {
             let names: Vec<String> = chain[from..]
                 .iter()
                 .chain([&key])
-                .map(|(node, name)| format!("{}.{name}", node.id))
+                .map(|(slot, name)| format!("{}.{name}", self.work.name(*slot).id))
                 .collect();
             Err(text(format!(
                 "these outputs name each other: {}",
@@ -177,14 +190,14 @@ impl<'a> Identities<'a> {
             )))
         } else {
             self.chain.borrow_mut().push(key);
-            let outcome = self.find(node, name, value);
+            let outcome = self.find(&node.coordinate, name, value);
             self.chain.borrow_mut().pop();
             outcome
         };
         let found = match outcome {
             Ok(value) => Some(value),
             Err(failure) => {
-                let failure = failure.map(|failure| (node.clone(), *failure));
+                let failure = failure.map(|failure| (slot, *failure));
                 self.failures.borrow_mut().extend(failure);
                 None
             }
@@ -196,10 +209,9 @@ impl<'a> Identities<'a> {
     /// The value of an identity output; the failure is `None` when it lies with an output that this one names.
     fn find(&self, node: &Coordinate, name: &str, value: &Value) -> Result<Value, Option<Box<Failure>>> {
         let collector = Collector::default();
-        let filled = self
-            .fill(value, &collector)
-            .map_err(|error| text(format!("outputs.{name}: {error}")))?
-            .unwrap_or_else(|| value.clone());
+        let mut filled = value.clone();
+        self.fill(&mut filled, &collector)
+            .map_err(|error| text(format!("outputs.{name}: {error}")))?;
         if collector.tainted.get() {
             return Err(None);
         }

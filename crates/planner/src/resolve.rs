@@ -19,8 +19,9 @@ use podium_model::graph::{Graph, Requester};
 
 use crate::catalogue::Catalogue;
 use crate::context::{ContextValues, EnvironmentContext};
-use crate::request::{Live, WorkloadInput};
-use work::{Order, Origin, Request, RequesterKey, Work, origin_of};
+use crate::request::{Live, RequestInput, WorkloadInput};
+use work::{Order, Origin, Request, RequesterKey, origin_of};
+pub(crate) use work::{Slot, Work};
 
 /// Most nodes of one environment.
 pub const MAX_NODES: usize = 20_000;
@@ -64,30 +65,25 @@ pub fn resolve(
         request(workload, &mut work);
     }
     let complete = expand(shared, &mut work);
-    problems.extend(std::mem::take(&mut work.problems).into_values().flatten());
+    let all = work.by_name();
+    for slot in &all {
+        problems.append(&mut work.state_mut(*slot).problems);
+    }
     let mut graph = Graph::default();
     if complete {
-        graph.nodes = std::mem::take(&mut work.nodes);
-        order::order(&work.requests, &mut graph);
+        let nodes: Vec<Slot> = all
+            .into_iter()
+            .filter(|slot| work.state(*slot).node.is_some())
+            .collect();
+        let mut needs = order::order(&work, &nodes);
         fill::check_uses(shared, workloads, &mut problems);
-        fill::fill(shared, workloads, &work.requests, &mut graph, &mut problems);
+        fill::fill(shared, workloads, &mut work, &nodes, &mut needs, &mut problems);
         if problems.is_empty() {
-            problems.extend(order::find_cycle(&graph, &work.requests));
+            problems.extend(order::find_cycle(&work, &nodes, &needs));
         }
-        for (coordinate, requests) in work.requests {
-            if let Some(node) = graph.nodes.get_mut(&coordinate) {
-                node.requested_by = requests
-                    .into_iter()
-                    .map(|(key, request)| Requester {
-                        node: key.node,
-                        alias: key.alias,
-                        params: request.params,
-                    })
-                    .collect();
-            }
-        }
+        graph = made(work, &nodes, &needs);
     } else {
-        problems.push(too_many(&work));
+        problems.push(too_many(&work, &all));
     }
     problems.sort_by(|left, right| {
         let key = |problem: &Problem| {
@@ -104,10 +100,40 @@ pub fn resolve(
     Resolution { graph, problems }
 }
 
-fn too_many(work: &Work) -> Problem {
+/// The graph, its nodes and requesters by name.
+fn made(work: Work, nodes: &[Slot], needs: &order::Needs) -> Graph {
+    let (names, mut states) = work.into_states();
+    let nodes = nodes.iter().filter_map(|slot| {
+        let state = &mut states[*slot];
+        let mut node = state.node.take()?;
+        node.needs = needs[*slot].iter().map(|need| names[*need].clone()).collect();
+        let mut requests: Vec<_> = std::mem::take(&mut state.requests).into_iter().collect();
+        requests.sort_by(|(left, _), (right, _)| {
+            let node = |key: &RequesterKey| key.node.map(|slot| &names[slot]);
+            node(left)
+                .cmp(&node(right))
+                .then_with(|| left.by_module.cmp(&right.by_module))
+                .then_with(|| left.alias.cmp(&right.alias))
+        });
+        node.requested_by = requests
+            .into_iter()
+            .map(|(key, request)| Requester {
+                node: key.node.map(|slot| names[slot].clone()),
+                alias: key.alias,
+                params: request.params,
+            })
+            .collect();
+        Some((names[*slot].clone(), node))
+    });
+    Graph {
+        nodes: nodes.collect(),
+    }
+}
+
+fn too_many(work: &Work, all: &[Slot]) -> Problem {
     let mut types: BTreeMap<&str, usize> = BTreeMap::new();
-    for node in work.requests.keys() {
-        *types.entry(&node.resource_type).or_default() += 1;
+    for slot in all {
+        *types.entry(&work.name(*slot).resource_type).or_default() += 1;
     }
     let message = format!("the environment would have more than {MAX_NODES} resources");
     let mut problem = Problem::error(Path::default(), message);
@@ -141,74 +167,66 @@ fn by_name<'a>(workloads: &'a [WorkloadInput], problems: &mut Vec<Problem>) -> V
 
 /// Puts a document's requests to work.
 fn request(workload: &WorkloadInput, work: &mut Work) {
-    let node = Coordinate::workload(&workload.name);
-    let key = |node: Option<&Coordinate>, alias: &str| RequesterKey {
-        node: node.cloned(),
-        by_module: false,
-        alias: alias.to_owned(),
-    };
+    let node = work.slot(&Coordinate::workload(&workload.name));
     let own = Request {
         params: workload.params.clone(),
         origin: Origin::document(0, &workload.name, Path::default()),
         order: Order::None,
     };
-    for asked in &workload.requests {
+    work.request(node, None, "", own);
+    let mut requests: Vec<&RequestInput> = workload.requests.iter().collect();
+    requests.sort_by(|left, right| (&left.alias, &left.coordinate).cmp(&(&right.alias, &right.coordinate)));
+    for asked in requests {
         let request = Request {
             params: asked.params.clone(),
             origin: Origin::document(1, &workload.name, asked.path.clone()),
             order: Order::RequesterWaits,
         };
-        work.request(asked.coordinate.clone(), key(Some(&node), &asked.alias), request);
+        let target = work.slot(&asked.coordinate);
+        work.request(target, Some(node), &asked.alias, request);
     }
-    work.request(node, key(None, ""), own);
 }
 
 /// Makes nodes of requests until nothing changes; answers whether there was room for all.
 fn expand(shared: &Shared<'_>, work: &mut Work) -> bool {
-    let mut expansions: BTreeMap<Coordinate, usize> = BTreeMap::new();
-    let mut last_problems: BTreeMap<Coordinate, Vec<Problem>> = BTreeMap::new();
-    while let Some(coordinate) = work.next() {
-        if work.requests.len() > MAX_NODES {
+    while let Some(slot) = work.next() {
+        if work.count() > MAX_NODES {
             return false;
         }
-        let times = expansions.entry(coordinate.clone()).or_default();
-        *times += 1;
-        let made = if *times > MAX_EXPANSIONS {
-            // Where one of its attempts failed, that is the better explanation.
-            Err(last_problems
-                .get(&coordinate)
-                .cloned()
-                .unwrap_or_else(|| restless(work, &coordinate)))
+        let state = work.state_mut(slot);
+        state.expansions += 1;
+        let made = if state.expansions <= MAX_EXPANSIONS {
+            node::make(shared, slot, work)
+        } else if state.last_problems.is_empty() {
+            Err(restless(work, slot))
         } else {
-            node::make(shared, &coordinate, work)
+            // Where one of its attempts failed, that is the better explanation.
+            Err(state.last_problems.clone())
         };
-        match made {
-            Ok((node, requests)) => {
-                work.problems.remove(&coordinate);
-                work.ask(&coordinate, requests);
-                work.nodes.insert(coordinate, node);
-            }
-            Err(problems) => {
-                last_problems.insert(coordinate.clone(), problems.clone());
-                work.problems.insert(coordinate.clone(), problems);
-                work.nodes.remove(&coordinate);
-                work.ask(&coordinate, Vec::new());
-            }
+        let (node, requests, problems) = match made {
+            Ok((node, requests)) => (Some(node), requests, Vec::new()),
+            Err(problems) => (None, Vec::new(), problems),
+        };
+        let state = work.state_mut(slot);
+        if !problems.is_empty() {
+            state.last_problems.clone_from(&problems);
         }
+        state.problems = problems;
+        state.node = node;
+        work.ask(slot, requests);
     }
     true
 }
 
-fn restless(work: &Work, coordinate: &Coordinate) -> Vec<Problem> {
-    let origin = work.requests.get(coordinate).and_then(origin_of);
+fn restless(work: &Work, slot: Slot) -> Vec<Problem> {
+    let message = format!(
+        "the modules behind {} never come to rest: each round of their requests changes its params",
+        work.name(slot)
+    );
+    let help = "one of them has to ask for something that does not depend on what it asks for";
+    let origin = origin_of(&work.state(slot).requests);
     origin
-        .map(|origin| {
-            origin
-                .problem(format!(
-                    "the modules behind {coordinate} never come to rest: each round of their requests changes its params"
-                ))
-                .help("one of them has to ask for something that does not depend on what it asks for")
-        })
+        .map(|origin| origin.problem(message).help(help))
         .into_iter()
         .collect()
 }

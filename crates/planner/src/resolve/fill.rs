@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use podium_document::Problem;
 use podium_model::coordinate::Coordinate;
-use podium_model::graph::{Graph, Node};
 use podium_model::value::{Reference, Source, Value};
 
 use super::Shared;
 use super::node::failure;
-use super::work::{Origin, Requests, origin_of};
+use super::order::Needs;
+use super::work::{Origin, Slot, Work, origin_of};
 use crate::catalogue::unknown_output;
 use crate::identity::{Collector, Failure, Identities};
 use crate::request::{ReferenceUse, WorkloadInput};
@@ -28,12 +28,13 @@ pub(super) fn check_uses(shared: &Shared<'_>, workloads: &[&WorkloadInput], prob
             }
             let name = used.reference.path.first().map_or("", String::as_str);
             let known: Vec<&str> = schema.root().properties().map(|(name, _)| name).collect();
-            let problem = at_use(
-                workload,
-                used,
-                format!("the placeholder names no output of {}", entry.name),
-            );
-            problems.push(unknown_output(problem, &entry.name, name, &known));
+            let message = format!("the placeholder names no output of {}", entry.name);
+            problems.push(unknown_output(
+                at_use(workload, used, message),
+                &entry.name,
+                name,
+                &known,
+            ));
         }
     }
 }
@@ -44,127 +45,142 @@ fn at_use(workload: &WorkloadInput, used: &ReferenceUse, message: String) -> Pro
     problem
 }
 
-struct Filled {
-    inputs: Option<Value>,
-    outputs: Option<Value>,
-    identity: BTreeMap<String, Value>,
-    needs: Vec<Coordinate>,
-}
-
-/// Puts identity outputs in their places, and orders nodes by the references that are left.
+/// Puts identity outputs in their places, and adds the order that the references that are left ask for.
 pub(super) fn fill(
     shared: &Shared<'_>,
     workloads: &[&WorkloadInput],
-    requests: &BTreeMap<Coordinate, Requests>,
-    graph: &mut Graph,
+    work: &mut Work,
+    nodes: &[Slot],
+    needs: &mut Needs,
     problems: &mut Vec<Problem>,
 ) {
-    let mut filled = Vec::with_capacity(graph.nodes.len());
+    // Identity outputs are found in the nodes' outputs, while the inputs change in their places.
+    let mut inputs: Vec<Value> = nodes
+        .iter()
+        .map(|slot| {
+            let node = work.state_mut(*slot).node.as_mut();
+            node.map(|node| std::mem::take(&mut node.inputs))
+                .unwrap_or_default()
+        })
+        .collect();
+    let mut filled = Vec::with_capacity(nodes.len());
     {
-        let identities = Identities::new(graph, shared.catalogue, shared.live);
+        let identities = Identities::new(work, shared.catalogue, shared.live);
         let mut report = Report {
             shared,
             workloads,
-            requests,
+            work,
             problems,
         };
-        for node in graph.nodes.values() {
-            filled.push(fill_node(graph, node, &identities, &mut report));
+        for (slot, inputs) in nodes.iter().zip(&mut inputs) {
+            filled.push(fill_node(
+                *slot,
+                inputs,
+                &identities,
+                &mut needs[*slot],
+                &mut report,
+            ));
         }
-        for (coordinate, failure) in identities.into_failures() {
-            if let Some(node) = graph.nodes.get(&coordinate) {
-                report.failure(node, &failure);
-            }
+        for (slot, failure) in identities.into_failures() {
+            report.failure(slot, &failure);
         }
     }
-    for (node, filled) in graph.nodes.values_mut().zip(filled) {
-        if let Some(inputs) = filled.inputs {
+    for ((slot, inputs), (outputs, identity)) in nodes.iter().zip(inputs).zip(filled) {
+        if let Some(node) = &mut work.state_mut(*slot).node {
             node.inputs = inputs;
+            node.identity = identity;
+            if let Some(outputs) = outputs {
+                node.outputs = outputs;
+            }
         }
-        if let Some(outputs) = filled.outputs {
-            node.outputs = outputs;
-        }
-        node.identity = filled.identity;
-        node.needs.extend(filled.needs);
     }
 }
 
-fn fill_node(graph: &Graph, node: &Node, identities: &Identities<'_>, report: &mut Report<'_>) -> Filled {
-    let own = &node.coordinate;
-    check_references(graph, node, report);
-    let collector = Collector::default();
-    let schema = report
-        .shared
-        .catalogue
-        .resource_type(&own.resource_type)
-        .and_then(|entry| entry.outputs.as_ref());
-    let mut fill = |part: &str, value: &Value| {
-        let filled = identities.fill(value, &collector);
-        filled.unwrap_or_else(|error| {
-            report.failure(node, &Failure::Text(format!("{part}: {error}")));
-            None
-        })
-    };
-    let inputs = fill("inputs", &node.inputs);
+/// Fills the inputs of one node; answers its outputs, if they change, and those of them that are identity.
+fn fill_node(
+    slot: Slot,
+    inputs: &mut Value,
+    identities: &Identities<'_>,
+    needs: &mut Vec<Slot>,
+    report: &mut Report<'_>,
+) -> (Option<Value>, BTreeMap<String, Value>) {
     let mut identity = BTreeMap::new();
+    let work = report.work;
+    let Some(node) = &work.state(slot).node else {
+        return (None, identity);
+    };
+    check_references(slot, [&*inputs, &node.outputs], report);
+    let collector = Collector::default();
+    let mut fill = |part: &str, value: &mut Value| {
+        if let Err(error) = identities.fill(value, &collector) {
+            report.failure(slot, &Failure::Text(format!("{part}: {error}")));
+        }
+    };
+    fill("inputs", inputs);
     let mut outputs = None;
     if let Value::Map(map) = &node.outputs {
-        let mut filled = BTreeMap::new();
+        let mut changed = None;
         for (name, value) in map {
-            if schema.is_some_and(|schema| schema.is_identity(&[name.as_str()])) {
-                if let Some(value) = identities.identity(own, name) {
-                    identity.insert(name.clone(), value.clone());
-                    filled.insert(name.clone(), value);
+            let filled = if identities.marks(node, name) {
+                let Some(value) = identities.identity(slot, name) else {
                     continue;
-                }
-            } else if let Some(value) = fill("outputs", value) {
-                filled.insert(name.clone(), value);
+                };
+                identity.insert(name.clone(), value.clone());
+                value
+            } else if identities.concern(value) {
+                let mut value = value.clone();
+                fill("outputs", &mut value);
+                value
+            } else {
                 continue;
+            };
+            if filled != *value {
+                changed
+                    .get_or_insert_with(|| map.clone())
+                    .insert(name.clone(), filled);
             }
-            filled.insert(name.clone(), value.clone());
         }
-        outputs = Some(Value::Map(filled));
-    } else if let Some(filled) = fill("outputs", &node.outputs) {
-        outputs = Some(filled);
+        outputs = changed.map(Value::Map);
+    } else if identities.concern(&node.outputs) {
+        let mut value = node.outputs.clone();
+        fill("outputs", &mut value);
+        outputs = Some(value);
     }
     for (reference, reason) in collector.into_misses() {
-        report.failure(node, &Failure::Missing(reference, reason));
+        report.failure(slot, &Failure::Missing(reference, reason));
     }
-    let mut needs = Vec::new();
-    for value in [
-        inputs.as_ref().unwrap_or(&node.inputs),
-        outputs.as_ref().unwrap_or(&node.outputs),
-    ] {
+    for value in [&*inputs, outputs.as_ref().unwrap_or(&node.outputs)] {
         value.each_reference(&mut |reference| {
             if reference.source == Source::Declared
-                && reference.node != *own
-                && !node.needs.contains(&reference.node)
+                && let Some(other) = work.find(&reference.node)
+                && other != slot
+                && work.state(other).node.is_some()
                 && !identities.is_identity(reference)
-                && graph.nodes.contains_key(&reference.node)
             {
-                needs.push(reference.node.clone());
+                needs.push(other);
             }
         });
     }
-    Filled {
-        inputs,
-        outputs,
-        identity,
-        needs,
-    }
+    needs.sort_unstable();
+    needs.dedup();
+    (outputs, identity)
 }
 
 /// Tells of references to nodes and outputs that are not there.
-fn check_references(graph: &Graph, node: &Node, report: &mut Report<'_>) {
+fn check_references(slot: Slot, values: [&Value; 2], report: &mut Report<'_>) {
     let mut nobody: BTreeSet<&Coordinate> = BTreeSet::new();
     let mut unknown: BTreeSet<&Reference> = BTreeSet::new();
-    for value in [&node.inputs, &node.outputs] {
+    for value in values {
         value.each_reference(&mut |reference| {
             if reference.source != Source::Declared {
                 return;
             }
-            if reference.node != node.coordinate && !graph.nodes.contains_key(&reference.node) {
+            let Some(other) = report.work.find(&reference.node) else {
                 nobody.insert(&reference.node);
+                return;
+            };
+            // A node that failed has its own problem.
+            if report.work.state(other).node.is_none() {
                 return;
             }
             let entry = report
@@ -179,43 +195,37 @@ fn check_references(graph: &Graph, node: &Node, report: &mut Report<'_>) {
         });
     }
     for other in nobody {
-        // A node that failed has its own problem; only one that nobody asks for is told here.
-        if report.requests.contains_key(other) {
-            continue;
-        }
-        let message = if other.is_workload() {
-            format!(
-                "{} names the workload `{}`, which is not in this environment",
-                node.coordinate.id, other.id
-            )
-        } else {
-            format!("{} names {other}, which nobody asks for", node.coordinate.id)
-        };
-        let Some(origin) = report.origin(node) else {
+        let Some(origin) = report.origin(slot) else {
             continue;
         };
-        let mut problem = origin.problem(message);
-        if other.is_workload() {
-            problem = problem.help(
-                match podium_document::suggest(
-                    &other.id,
-                    report.workloads.iter().map(|workload| workload.name.as_str()),
-                ) {
+        let id = &report.work.name(slot).id;
+        let problem = if other.is_workload() {
+            let near = podium_document::suggest(
+                &other.id,
+                report.workloads.iter().map(|workload| workload.name.as_str()),
+            );
+            origin
+                .problem(format!(
+                    "{id} names the workload `{}`, which is not in this environment",
+                    other.id
+                ))
+                .help(match near {
                     Some(near) => format!("did you mean `{near}`?"),
                     None => format!(
                         "deploy `{}` as well: podium deploy takes several documents",
                         other.id
                     ),
-                },
-            );
-        }
+                })
+        } else {
+            origin.problem(format!("{id} names {other}, which nobody asks for"))
+        };
         report.problems.push(problem);
     }
     for reference in unknown {
         // Documents were checked before.
-        if report.uses(node, reference).next().is_none() {
+        if report.uses(slot, reference).is_empty() {
             let reason = format!("{} has no such output", reference.node.resource_type);
-            report.failure(node, &Failure::Missing(reference.clone(), reason));
+            report.failure(slot, &Failure::Missing(reference.clone(), reason));
         }
     }
 }
@@ -224,59 +234,51 @@ fn check_references(graph: &Graph, node: &Node, report: &mut Report<'_>) {
 struct Report<'a> {
     shared: &'a Shared<'a>,
     workloads: &'a [&'a WorkloadInput],
-    requests: &'a BTreeMap<Coordinate, Requests>,
+    work: &'a Work,
     problems: &'a mut Vec<Problem>,
 }
 
 impl<'a> Report<'a> {
-    fn origin(&self, node: &Node) -> Option<&'a Origin> {
-        self.requests.get(&node.coordinate).and_then(origin_of)
+    fn origin(&self, slot: Slot) -> Option<&'a Origin> {
+        origin_of(&self.work.state(slot).requests)
     }
 
     /// The places of the document behind a node that name this very output.
-    fn uses<'s>(
-        &'s self,
-        node: &Node,
-        reference: &'s Reference,
-    ) -> impl Iterator<Item = (&'a WorkloadInput, &'a ReferenceUse)> + 's {
-        let origin = self.origin(node);
+    fn uses(&self, slot: Slot, reference: &Reference) -> Vec<(&'a WorkloadInput, &'a ReferenceUse)> {
+        let Some(origin) = self.origin(slot) else {
+            return Vec::new();
+        };
         self.workloads
             .iter()
-            .copied()
-            .filter(move |workload| origin.is_some_and(|origin| origin.place.workload == workload.name))
-            .flat_map(|workload| workload.uses.iter().map(move |used| (workload, used)))
-            .filter(move |(_, used)| used.reference == *reference)
+            .filter(|workload| origin.place.workload == workload.name)
+            .flat_map(|workload| workload.uses.iter().map(|used| (*workload, used)))
+            .filter(|(_, used)| used.reference == *reference)
+            .collect()
     }
 
-    fn failure(&mut self, node: &Node, found: &Failure) {
-        let Some(origin) = self.origin(node) else { return };
+    fn failure(&mut self, slot: Slot, found: &Failure) {
+        let (Some(origin), Some(node)) = (self.origin(slot), &self.work.state(slot).node) else {
+            return;
+        };
         let Some(module) = self.shared.catalogue.module(&node.module.module) else {
             return;
         };
-        match found {
-            Failure::Text(text) => {
-                self.problems
-                    .push(failure(origin, module, &node.coordinate, text));
-            }
+        let text = match found {
+            Failure::Text(text) => text.clone(),
             Failure::Missing(reference, reason) => {
-                let found: Vec<Problem> = self
-                    .uses(node, reference)
-                    .map(|(workload, used)| {
-                        let message = format!(
-                            "the placeholder names an output that {} does not have",
-                            used.reference.node.id
-                        );
+                let uses = self.uses(slot, reference);
+                if !uses.is_empty() {
+                    let id = &reference.node.id;
+                    self.problems.extend(uses.into_iter().map(|(workload, used)| {
+                        let message = format!("the placeholder names an output that {id} does not have");
                         at_use(workload, used, message).label(reason.clone())
-                    })
-                    .collect();
-                if found.is_empty() {
-                    let text = format!("`{reference}`: {reason}");
-                    self.problems
-                        .push(failure(origin, module, &node.coordinate, &text));
-                } else {
-                    self.problems.extend(found);
+                    }));
+                    return;
                 }
+                format!("`{reference}`: {reason}")
             }
-        }
+        };
+        self.problems
+            .push(failure(origin, module, &node.coordinate, &text));
     }
 }

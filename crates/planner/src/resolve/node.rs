@@ -11,7 +11,7 @@ use podium_schema::Schema;
 
 use super::Shared;
 use super::params;
-use super::work::{Order, Origin, Request, Work, origin_of};
+use super::work::{Order, Origin, Request, Slot, Work, origin_of};
 use crate::catalogue::{CompiledModule, CompiledRequest};
 use crate::choose::{Choice, choose};
 use crate::scope::{Dependencies, NodeScope, allotted, port_names};
@@ -28,10 +28,9 @@ const MAX_PARAMS_BYTES: usize = 16 * 1024 * 1024;
 pub(super) type Made = (Node, Vec<(Coordinate, String, Request)>);
 
 /// Makes one node of its requests.
-pub(super) fn make(shared: &Shared<'_>, coordinate: &Coordinate, work: &Work) -> Result<Made, Vec<Problem>> {
-    let Some(requests) = work.requests.get(coordinate) else {
-        return Err(Vec::new());
-    };
+pub(super) fn make(shared: &Shared<'_>, slot: Slot, work: &Work) -> Result<Made, Vec<Problem>> {
+    let coordinate = work.name(slot);
+    let requests = &work.state(slot).requests;
     let Some(origin) = origin_of(requests) else {
         return Err(Vec::new());
     };
@@ -69,7 +68,7 @@ pub(super) fn make(shared: &Shared<'_>, coordinate: &Coordinate, work: &Work) ->
         let problem = catalogue.unknown_type(at.path, &coordinate.resource_type);
         return Err(blame(vec![problem.in_document(origin.place.workload.clone())]));
     };
-    let mut params = params::join(coordinate, requests, live)?;
+    let mut params = params::join(coordinate, requests, work, live)?;
     if let Some(schema) = &entry.params {
         values::apply_defaults(&mut params, schema.root());
         let problems = params::check(coordinate, &params, schema, requests, origin);

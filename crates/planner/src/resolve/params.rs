@@ -5,12 +5,17 @@ use podium_model::coordinate::{Coordinate, WORKLOAD_TYPE};
 use podium_model::value::Value;
 use podium_schema::{Schema, Segment};
 
-use super::work::{Origin, Request, RequesterKey, Requests};
+use super::work::{Origin, Request, RequesterKey, Requests, Work};
 use crate::request::Live;
 use crate::values;
 
 /// The params of all requesters, joined; a conflict names both sides.
-pub(super) fn join(coordinate: &Coordinate, requests: &Requests, live: &Live) -> Result<Value, Vec<Problem>> {
+pub(super) fn join(
+    coordinate: &Coordinate,
+    requests: &Requests,
+    work: &Work,
+    live: &Live,
+) -> Result<Value, Vec<Problem>> {
     let mut all = requests.iter();
     let Some((_, first)) = all.next() else {
         return Ok(Value::empty_map());
@@ -19,7 +24,14 @@ pub(super) fn join(coordinate: &Coordinate, requests: &Requests, live: &Live) ->
     for (key, request) in all {
         let mut path = Vec::new();
         if !values::join(&mut joined, &request.params, &mut path) {
-            return Err(vec![conflict(coordinate, requests, live, key, request, &path)]);
+            return Err(vec![conflict(
+                coordinate,
+                work,
+                live,
+                (key, request),
+                requests,
+                &path,
+            )]);
         }
     }
     Ok(joined)
@@ -27,10 +39,10 @@ pub(super) fn join(coordinate: &Coordinate, requests: &Requests, live: &Live) ->
 
 fn conflict(
     coordinate: &Coordinate,
-    requests: &Requests,
+    work: &Work,
     live: &Live,
-    key: &RequesterKey,
-    request: &Request,
+    (key, request): (&RequesterKey, &Request),
+    requests: &Requests,
     path: &[String],
 ) -> Problem {
     let own = request.params.at(path);
@@ -38,12 +50,15 @@ fn conflict(
         .iter()
         .take_while(|(other, _)| *other != key)
         .find(|(_, other)| other.params.at(path).is_some_and(|value| Some(value) != own));
+    // A document can be corrected where it asks; a module's request has no place in it.
+    let ((key, request), other) = match other {
+        Some(other) if request.origin.by_module && !other.1.origin.by_module => (other, Some((key, request))),
+        other => ((key, request), other),
+    };
     let asks = |key: &RequesterKey, request: &Request| {
-        let name = key.node.as_ref().map_or("the document", |node| node.id.as_str());
-        let author = key
-            .node
-            .as_ref()
-            .and_then(|node| live.authors.get(&(coordinate.clone(), node.to_string())));
+        let node = key.node.map(|slot| work.name(slot));
+        let name = node.map_or("the document", |node| node.id.as_str());
+        let author = node.and_then(|node| live.authors.get(&(coordinate.clone(), node.to_string())));
         let value = request.params.at(path).map_or_else(
             || "something else".to_owned(),
             |value| value.to_display().to_string(),
