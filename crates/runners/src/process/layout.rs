@@ -117,9 +117,14 @@ impl Layout {
         Ok(folder)
     }
 
+    /// Removes the root alone.
+    pub(super) fn remove_root(&self, kind: Kind, id: &str) -> Result<(), RunnerError> {
+        remove(&self.root(kind, id))
+    }
+
     /// Removes folder and root. The root goes first: while the folder is there, what is left is still known.
     pub(super) fn remove(&self, kind: Kind, id: &str) -> Result<(), RunnerError> {
-        remove(&self.root(kind, id))?;
+        self.remove_root(kind, id)?;
         remove(&self.folder(kind, id))
     }
 

@@ -132,6 +132,8 @@ impl StepHandle {
                     // From here on no shim begins it: what is judged lost stays lost.
                     let mark = folder.join("abandoned");
                     std::fs::write(&mark, b"").map_err(RunnerError::io("write", mark))?;
+                    // Inputs and state lie there in clear, and nobody needs them any more.
+                    self.runner.inner.layout.remove_root(Kind::Step, &self.id)?;
                     return Ok(StepOutcome::lost());
                 }
             }

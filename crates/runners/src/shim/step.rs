@@ -1,4 +1,4 @@
-//! A step: its commands one after another, then its sealed result.
+//! A step: its commands one after another, then its sealed result, then nothing: its root is removed.
 
 use std::io;
 use std::path::Path;
@@ -57,6 +57,12 @@ pub(super) async fn run(
     let plain = zeroize::Zeroizing::new(serde_json::to_vec(&outcome)?);
     let sealed = seal(&shared, &plain)?;
     folder::write_durably(folder, "result", &sealed)?;
+    // Inputs and state lie there in clear. All that anybody needs of it is in the result.
+    if let Err(error) = std::fs::remove_dir_all(&shared.start.root) {
+        shared
+            .output
+            .say("shim", &format!("the step's root cannot be removed yet: {error}"));
+    }
     tell(
         status,
         &StepProgress {
