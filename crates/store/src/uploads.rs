@@ -78,6 +78,9 @@ mod tests {
     async fn the_mark_takes_nothing_of_the_limit() {
         let store = crate::MemoryStore::new().unwrap();
         let refused = put_upload(&store, pieces("motd!"), 4).await;
-        assert!(matches!(refused, Err(BlobError::TooLarge { limit: 4 })), "{refused:?}");
+        assert!(
+            matches!(refused, Err(BlobError::TooLarge { limit: 4 })),
+            "{refused:?}"
+        );
     }
 }
