@@ -21,6 +21,7 @@ mod bench;
 mod ci;
 mod command;
 mod docs;
+mod picture;
 mod soak;
 mod test;
 mod tools;
@@ -47,7 +48,7 @@ enum Task {
     Bench(bench::BenchArguments),
     /// Runs what takes hours, round after round; can be stopped and continued
     Soak(soak::SoakArguments),
-    /// Writes the generated reference in docs/reference, or checks that it is current
+    /// Writes what is generated of the documentation (docs/reference, docs/images), or checks that it is current
     Docs(docs::DocsArguments),
 }
 
