@@ -9,7 +9,7 @@
 //! 3. Secrets pass through unseen: a path, `+` on texts, list and map literals and the branches of `a ? b : c` carry
 //!    them on; every other use of a secret is an error.
 //! 4. What is not known yet stays symbolic: a path gives a reference, texts give a concatenation, and anything else
-//!    waits as [`Value::Deferred`] and is evaluated by [`substitute`] when its parts are known.
+//!    waits as [`podium_model::value::Value::Deferred`] and is evaluated by [`substitute`] when its parts are known.
 //!
 //! **Rejected.** Evaluating everything with the CEL crate: it has neither a value that cannot be looked at nor one that
 //! is not known yet, no cost limit and no cancellation. So this crate walks the syntax tree itself for the part that

@@ -1,11 +1,11 @@
 //! Score v1b1 workloads.
 //!
 //! **The way of a document.** The client reads the text (`podium-document`), brings old forms to the present one
-//! ([`upgrade`]) and sends JSON. The server applies overrides ([`apply_overrides`]), checks all of it ([`check`]),
+//! ([`upgrade()`]) and sends JSON. The server applies overrides ([`apply_overrides`]), checks all of it ([`check()`]),
 //! and turns it into requests ([`parse`], [`requests`]). Problems are told by path, so the client, which has the
 //! text, can show file and line.
 //!
-//! **What it guarantees.** [`check`] gives the verdict of the published JSON schema ([`check_structure`] alone is
+//! **What it guarantees.** [`check()`] gives the verdict of the published JSON schema ([`check_structure`] alone is
 //! held equal to it by test) and beyond it what the schema cannot say: the `before` order, placeholders, base64. All
 //! mistakes of a document come at once, up to a bound. Equal documents make equal requests: maps are sorted, so the
 //! order of keys means nothing.

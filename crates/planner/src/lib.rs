@@ -6,7 +6,7 @@
 //!
 //! **The three steps.**
 //! 1. [`Catalogue::build`] compiles types, module versions and rules once.
-//! 2. [`resolve`] turns requests into a [`podium_model::graph::Graph`]: it chooses modules by rule, follows their
+//! 2. [`resolve()`] turns requests into a [`podium_model::graph::Graph`]: it chooses modules by rule, follows their
 //!    dependencies to a fixpoint, puts identity outputs in their places, and orders the rest.
 //! 3. [`Draft::assemble`] compares the graph with what is live; [`Draft::finish`] adds the changed fields and makes the
 //!    [`podium_model::plan::Plan`].

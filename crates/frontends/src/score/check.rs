@@ -16,7 +16,7 @@ use super::place::{Findings, Place, shown};
 
 /// Everything that is wrong with a workload, as errors and warnings; nothing when it is right.
 ///
-/// It is checked in the form that [`super::upgrade`] makes; lists of files or volumes are checked too, as they stand.
+/// It is checked in the form that [`super::upgrade()`] makes; lists of files or volumes are checked too, as they stand.
 pub fn check(document: &Value) -> Vec<Problem> {
     let mut findings = Findings::default();
     structure(document, &mut findings);
