@@ -37,7 +37,7 @@ use nix::unistd::Pid;
 
 const PODIUM: &str = env!("CARGO_BIN_EXE_podium");
 /// How long one command may take, or a server until it has said what the page shows.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))

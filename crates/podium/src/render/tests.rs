@@ -256,7 +256,8 @@ fn sample_overview() -> Overview {
                 resource: "workload-orders".into(),
                 module: "kubernetes/deployment v7".into(),
                 phase: Phase::Degraded,
-                message: "2 of 3 replicas ready: OOMKilled, 5 restarts\u{1b}[31m\nwhat it printed last".into(),
+                message: "2 of 3 replicas ready: OOMKilled, 5 restarts\u{1b}[31m\nwhat it printed last"
+                    .into(),
                 since: Some(at("2026-03-01T02:14:00Z")),
                 urls: vec![],
             },
