@@ -18,7 +18,7 @@ use podium_model::graph::{Graph, Node};
 use podium_model::kinds::{Mode, RELEASES, RESOURCES, ReleaseSpec, ReleaseStatus};
 use podium_model::plan::Action;
 use podium_model::value::Value;
-use podium_planner::{EnvironmentContext, applied_digest, difference, evaluate_inputs};
+use podium_planner::{EnvironmentContext, applied_digest, difference, evaluate_inputs, evaluate_outputs};
 use podium_store::SharedStore;
 
 use crate::catalogue::CatalogueCache;
@@ -147,6 +147,19 @@ impl DriverExecutor {
         Ok(outputs)
     }
 
+    /// What tells that a node was applied with these inputs, and what its outputs take from others, as all of it is now.
+    pub(crate) async fn digest(
+        &self,
+        namespace: &str,
+        node: &Node,
+        inputs: &Value,
+    ) -> Result<String, ControlError> {
+        let outputs = self.outputs_named_in(namespace, &[&node.outputs]).await?;
+        let mapping = evaluate_outputs(&node.outputs, &|other| outputs.get(other).cloned())
+            .map_err(|error| ControlError::Expression(error.to_string()))?;
+        Ok(applied_digest(&node.module, inputs, &mapping))
+    }
+
     /// The inputs of a node with everything that is known now.
     pub(crate) async fn inputs(&self, namespace: &str, node: &Node) -> Result<Value, ControlError> {
         let outputs = self.outputs_named_in(namespace, &[&node.inputs]).await?;
@@ -185,7 +198,11 @@ impl DriverExecutor {
             });
         };
         let applied = resource.status.applied.clone().unwrap_or_default();
-        let digest = applied_digest(&wanted.module, &inputs);
+        let digest = match self.digest(&run.namespace, wanted, &inputs).await {
+            Ok(digest) => digest,
+            Err(ControlError::Expression(message)) => return Ok(Prepared::Refused { message }),
+            Err(error) => return Err(error),
+        };
         let same = applied.complete && applied.digest == digest;
         if same && node.action != Action::Replace {
             return Ok(Prepared::Unchanged);

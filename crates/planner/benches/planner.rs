@@ -23,7 +23,7 @@ use podium_model::value::{Reference, Source, Value};
 use podium_planner::{
     Catalogue, CatalogueInput, Draft, EnvironmentContext, GateOptions, Live, LiveResource,
     ModuleVersionInput, ReferenceUse, RequestInput, RuleInput, TypeInput, WorkloadInput, applied_digest,
-    declared_outputs, evaluate_inputs, resolve,
+    declared_outputs, evaluate_inputs, evaluate_outputs, resolve,
 };
 use serde_json::{Value as Json, json};
 
@@ -152,7 +152,11 @@ impl Case {
                 coordinate: node.coordinate.clone(),
                 module: node.module.clone(),
                 driver: node.driver,
-                digest: applied_digest(&node.module, &inputs),
+                digest: applied_digest(
+                    &node.module,
+                    &inputs,
+                    &evaluate_outputs(&node.outputs, &others).expect("the mapping can be evaluated"),
+                ),
                 complete: true,
                 made: true,
                 outputs,

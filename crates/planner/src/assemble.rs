@@ -22,7 +22,7 @@ pub struct LiveResource {
     pub module: ModuleReference,
     /// The driver of that version.
     pub driver: DriverKind,
-    /// Digest of module version and inputs that were last applied, begun or done.
+    /// [`applied_digest`] of what was last applied, begun or done.
     pub digest: String,
     /// Whether that apply came to its end.
     pub complete: bool,
@@ -81,12 +81,15 @@ pub struct GateOptions {
     pub destructive_allowed: bool,
 }
 
-/// Digest of a module version and known inputs: when it equals what was applied, nothing has to be done.
-pub fn applied_digest(module: &ModuleReference, inputs: &Value) -> String {
+/// Digest of a module version, known inputs, and the mapping of the outputs as [`evaluate_outputs`] gives it: when it
+/// equals what was applied, nothing has to be done. The mapping counts, since it may take from other nodes what the
+/// inputs do not.
+pub fn applied_digest(module: &ModuleReference, inputs: &Value, outputs: &Value) -> String {
     Value::List(vec![
         Value::String(module.module.clone()),
         Value::Number(module.version.into()),
         inputs.clone(),
+        outputs.clone(),
     ])
     .digest()
 }
@@ -101,6 +104,18 @@ pub fn evaluate_inputs(
 ) -> Result<Value, EvaluationError> {
     let nothing = |_: &Reference| Ok(None);
     put_outputs(inputs, &|node| outputs(node).map(Cow::Owned), &nothing)
+}
+
+/// The mapping of a node's outputs with the outputs of other nodes that `outputs` knows; what its own tool answers stays
+/// a reference.
+///
+/// # Errors
+/// When an expression that waited for an output fails.
+pub fn evaluate_outputs(
+    mapping: &Value,
+    outputs: &dyn Fn(&Coordinate) -> Option<Value>,
+) -> Result<Value, EvaluationError> {
+    evaluate_inputs(mapping, outputs)
 }
 
 /// Puts declared outputs of nodes in the place of references, and what `tool` answers in that of tools' answers.
@@ -207,7 +222,21 @@ impl Draft {
             let failed = |error| (coordinate.clone(), error);
             let known_now = |other: &Coordinate| outputs.get(other).map(|value| Cow::Borrowed(&**value));
             let inputs = put_outputs(&node.inputs, &known_now, &|_| Ok(None)).map_err(failed)?;
-            let known = inputs.is_known();
+            let mapping = put_outputs(&node.outputs, &known_now, &|_| Ok(None)).map_err(failed)?;
+            // What is waited for. That its own tool has not answered yet is no reason.
+            let mut waits = BTreeSet::new();
+            for value in [&inputs, &mapping] {
+                value.each_reference(&mut |reference| match reference.source {
+                    Source::Tool => {}
+                    Source::Allotted => {
+                        waits.insert("a port is known at admission".to_owned());
+                    }
+                    Source::Declared => {
+                        waits.insert(format!("{reference} is known after it is made"));
+                    }
+                });
+            }
+            let known = waits.is_empty();
             let before = live.get(coordinate).filter(|before| !before.digest.is_empty());
             let mut notes = Vec::new();
             let mut previous = None;
@@ -217,7 +246,8 @@ impl Draft {
                     if before.module != node.module {
                         previous = Some((before.module.clone(), before.driver));
                     }
-                    if known && before.complete && before.digest == applied_digest(&node.module, &inputs) {
+                    let same = || before.digest == applied_digest(&node.module, &inputs, &mapping);
+                    if known && before.complete && same() {
                         (Action::Unchanged, None)
                     } else if !before.made {
                         notes.push("its creation did not come to an end".to_owned());
@@ -238,16 +268,7 @@ impl Draft {
             } else {
                 Fidelity::Pending
             });
-            if !known {
-                let mut waits = BTreeSet::new();
-                inputs.each_reference(&mut |reference| {
-                    waits.insert(match reference.source {
-                        Source::Allotted => "a port is known at admission".to_owned(),
-                        _ => format!("{reference} is known after it is made"),
-                    });
-                });
-                notes.extend(waits);
-            }
+            notes.extend(waits);
             // What those that need it may count on.
             let now = match (action, before) {
                 (Action::Unchanged, Some(before)) => Some(Cow::Borrowed(&before.outputs)),

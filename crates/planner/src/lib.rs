@@ -30,6 +30,7 @@ mod values;
 
 pub use assemble::{
     Draft, DraftNode, GateOptions, LiveResource, applied_digest, declared_outputs, evaluate_inputs,
+    evaluate_outputs,
 };
 pub use catalogue::{
     Catalogue, CatalogueInput, CompiledModule, CompiledRequest, ModuleVersionInput, RuleInput, TypeEntry,

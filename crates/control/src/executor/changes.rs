@@ -10,7 +10,6 @@ use podium_model::kinds::{
     ReleaseStatus, ResourceSpec, ResourceStatus, RunPhase, RunSpec, RunStatus,
 };
 use podium_model::plan::Action;
-use podium_planner::applied_digest;
 use podium_store::Change;
 
 use super::{DriverExecutor, PoisonError, release_name};
@@ -234,6 +233,7 @@ impl Batch<'_> {
             return Ok(());
         };
         let inputs = self.executor.inputs(&self.run.namespace, wanted).await?;
+        let applied = self.executor.digest(&self.run.namespace, wanted, &inputs).await?;
         let digest = write_blob(&self.executor.store, &inputs.to_tagged()).await?;
         // Secrets that live only in sealed blobs must not be forgotten while an apply names them.
         let mut handles = Vec::new();
@@ -257,7 +257,7 @@ impl Batch<'_> {
                 module: wanted.module.module.clone(),
                 module_version: wanted.module.version,
                 driver: Some(wanted.driver),
-                digest: applied_digest(&wanted.module, &inputs),
+                digest: applied,
                 inputs: digest.to_string(),
                 previous_inputs,
                 complete: false,

@@ -196,6 +196,58 @@ fn what_follows_from_known_outputs_is_known() {
 }
 
 #[test]
+fn what_only_outputs_take_from_others_is_a_change_too() {
+    let mut address = script("address");
+    address["dependencies"] = json!({"base": {"type": "base"}});
+    address["outputs"] =
+        json!({"url": "base://${{ resources.base.outputs.key }}", "id": "${{ outputs.id }}"});
+    for driver in ["script", "template"] {
+        let mut module = address.clone();
+        module["driver"] = json!(driver);
+        module["inputs"] = if driver == "template" {
+            json!({"id": "x"})
+        } else {
+            json!({})
+        };
+        let mut platform = Platform::new()
+            .with_plain("base", &json!({"key": {"type": "string"}}))
+            .with_type(
+                "address",
+                &json!({}),
+                &json!({"url": {"type": "string"}, "id": {"type": "string"}}),
+            )
+            .with_module("address", &module);
+        let document = workload("web")
+            .asks("a", "address", &json!({}))
+            .runs(&json!({"URL": "${a.url}"}));
+        let mut world = live(&mut platform, document.clone());
+        let graph = platform.graph(&[document.build()]);
+        assert!(world.draft(&platform, &graph).nodes.is_empty(), "{driver}");
+
+        // As after a replacement: another key, and nothing else.
+        let base = world
+            .resources
+            .get_mut(&resource("base", "web.a"))
+            .expect("base is live");
+        base.outputs = Value::from_json(&json!({"key": "another"}));
+        let changed = |world: &World| -> Vec<String> {
+            let draft = world.draft(&platform, &graph);
+            draft
+                .nodes
+                .iter()
+                .map(|node| format!("{} {}", node.action, node.coordinate))
+                .collect()
+        };
+        let web = ["update address.default#web.a", "update workload.default#web"];
+        assert_eq!(changed(&world), web, "{driver}");
+        world.apply_node(&graph, &resource("address", "web.a"));
+        assert_eq!(changed(&world), web[1..], "{driver}");
+        world.apply_node(&graph, &Coordinate::workload("web"));
+        assert_eq!(changed(&world), [""; 0], "{driver}");
+    }
+}
+
+#[test]
 fn what_is_no_longer_asked_for_is_deleted_in_reverse_order() {
     let mut platform = platform();
     let mut db = script("db");

@@ -12,7 +12,7 @@ use podium_model::value::{Reference, Source, Value};
 use podium_planner::{
     Catalogue, CatalogueInput, Draft, EnvironmentContext, GateOptions, Live, LiveResource,
     ModuleVersionInput, ReferenceUse, RequestInput, Resolution, RuleInput, TypeInput, WorkloadInput,
-    applied_digest, declared_outputs, evaluate_inputs, resolve,
+    applied_digest, declared_outputs, evaluate_inputs, evaluate_outputs, resolve,
 };
 use serde_json::{Value as Json, json};
 
@@ -451,7 +451,11 @@ impl World {
             coordinate: coordinate.clone(),
             module: wanted.module.clone(),
             driver: wanted.driver,
-            digest: applied_digest(&wanted.module, &inputs),
+            digest: applied_digest(
+                &wanted.module,
+                &inputs,
+                &evaluate_outputs(&wanted.outputs, &others).expect("the mapping can be evaluated"),
+            ),
             complete: true,
             made: true,
             outputs,
