@@ -394,14 +394,18 @@ fn stopping_ends_what_ignores_sigterm() {
         );
         let polite = container(
             "polite",
-            "trap 'echo bye; exit 0' TERM; while :; do sleep 0.1; done",
+            "trap 'echo bye; exit 0' TERM; while :; do sleep 0.1753; done",
         );
         bench
             .runner
             .start_workload(&workload("w", vec![stubborn, polite]))
             .await
             .unwrap();
-        eventually("they run", || runs("sleep 7751") && runs("sleep 7752")).await;
+        // The last of these is begun after the trap is set.
+        eventually("they run", || {
+            runs("sleep 7751") && runs("sleep 7752") && runs("sleep 0.1753")
+        })
+        .await;
         bench.runner.stop_workload("w").await.unwrap();
         assert!(!runs("sleep 7751") && !runs("sleep 7752"));
         let log: Vec<_> = bench
