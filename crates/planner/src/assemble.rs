@@ -12,6 +12,7 @@ use podium_model::value::{Reference, Source, Value};
 
 use crate::context::EnvironmentContext;
 use crate::difference::difference;
+use crate::outputs::{predicted, put_outputs, waits_for};
 
 /// What is live of a node.
 #[derive(Clone, Debug, PartialEq)]
@@ -94,115 +95,6 @@ pub fn applied_digest(module: &ModuleReference, inputs: &Value, outputs: &Value)
     .digest()
 }
 
-/// The inputs of a node with the outputs that `outputs` knows: declared outputs of a node, or `None`.
-///
-/// # Errors
-/// When an expression that waited for an output fails.
-pub fn evaluate_inputs(
-    inputs: &Value,
-    outputs: &dyn Fn(&Coordinate) -> Option<Value>,
-) -> Result<Value, EvaluationError> {
-    let nothing = |_: &Reference| Ok(None);
-    put_outputs(inputs, &|node| outputs(node).map(Cow::Owned), &nothing)
-}
-
-/// The mapping of a node's outputs with the outputs of other nodes that `outputs` knows; what its own tool answers stays
-/// a reference.
-///
-/// # Errors
-/// When an expression that waited for an output fails.
-pub fn evaluate_outputs(
-    mapping: &Value,
-    outputs: &dyn Fn(&Coordinate) -> Option<Value>,
-) -> Result<Value, EvaluationError> {
-    evaluate_inputs(mapping, outputs)
-}
-
-/// Puts declared outputs of nodes in the place of references, and what `tool` answers in that of tools' answers.
-fn put_outputs<'a>(
-    value: &Value,
-    outputs: &dyn Fn(&Coordinate) -> Option<Cow<'a, Value>>,
-    tool: &dyn Fn(&Reference) -> Result<Option<Value>, EvaluationError>,
-) -> Result<Value, EvaluationError> {
-    substitute(value, &|reference: &Reference| match reference.source {
-        Source::Declared => match outputs(&reference.node) {
-            Some(value) => descend(&value, &reference.path)
-                .map(Some)
-                .map_err(|error| not_there(reference.to_string(), error)),
-            None => Ok(None),
-        },
-        Source::Tool => tool(reference),
-        Source::Allotted => Ok(None),
-    })
-}
-
-fn not_there(path: String, error: LookupError) -> EvaluationError {
-    let (LookupError::Missing(reason) | LookupError::Refused(reason)) = error;
-    EvaluationError::Lookup {
-        path,
-        reason,
-        missing: true,
-    }
-}
-
-/// The declared outputs of a node once its tool has answered.
-///
-/// # Errors
-/// When the module's mapping names what the tool did not answer.
-pub fn declared_outputs(
-    coordinate: &Coordinate,
-    mapping: &Value,
-    tool: &Value,
-    others: &dyn Fn(&Coordinate) -> Option<Value>,
-) -> Result<Value, EvaluationError> {
-    declare(coordinate, mapping, tool, &|node| others(node).map(Cow::Owned))
-}
-
-fn declare<'a>(
-    coordinate: &Coordinate,
-    mapping: &Value,
-    tool: &Value,
-    others: &dyn Fn(&Coordinate) -> Option<Cow<'a, Value>>,
-) -> Result<Value, EvaluationError> {
-    let answered = |reference: &Reference| {
-        if reference.node != *coordinate {
-            return Ok(None);
-        }
-        descend(tool, &reference.path)
-            .map(Some)
-            .map_err(|error| not_there(place("outputs", &reference.path), error))
-    };
-    let fill = |value: &Value| put_outputs(value, others, &answered);
-    // An output taken over by name may be optional: the type's schema decides, not the mapping.
-    match mapping {
-        Value::Map(map) => {
-            let mut values = BTreeMap::new();
-            for (name, value) in map {
-                let by_name = matches!(value, Value::Reference(reference)
-                    if reference.source == Source::Tool && reference.path.as_slice() == [name.clone()]);
-                match fill(value) {
-                    Ok(value) => {
-                        values.insert(name.clone(), value);
-                    }
-                    Err(EvaluationError::Lookup { .. }) if by_name => {}
-                    Err(error) => return Err(error),
-                }
-            }
-            Ok(Value::Map(values))
-        }
-        other => fill(other),
-    }
-}
-
-fn place(root: &str, path: &[String]) -> String {
-    let mut place = root.to_owned();
-    for key in path {
-        place.push('.');
-        place.push_str(key);
-    }
-    place
-}
-
 impl Draft {
     /// Compares a graph with what is live.
     ///
@@ -223,20 +115,8 @@ impl Draft {
             let known_now = |other: &Coordinate| outputs.get(other).map(|value| Cow::Borrowed(&**value));
             let inputs = put_outputs(&node.inputs, &known_now, &|_| Ok(None)).map_err(failed)?;
             let mapping = put_outputs(&node.outputs, &known_now, &|_| Ok(None)).map_err(failed)?;
-            // What is waited for. That its own tool has not answered yet is no reason.
-            let mut waits = BTreeSet::new();
-            for value in [&inputs, &mapping] {
-                value.each_reference(&mut |reference| match reference.source {
-                    Source::Tool => {}
-                    Source::Allotted => {
-                        waits.insert("a port is known at admission".to_owned());
-                    }
-                    Source::Declared => {
-                        waits.insert(format!("{reference} is known after it is made"));
-                    }
-                });
-            }
-            let known = waits.is_empty();
+            let known = inputs.is_known();
+            let settled = known && waits_for(&mapping).is_empty();
             let before = live.get(coordinate).filter(|before| !before.digest.is_empty());
             let mut notes = Vec::new();
             let mut previous = None;
@@ -247,7 +127,7 @@ impl Draft {
                         previous = Some((before.module.clone(), before.driver));
                     }
                     let same = || before.digest == applied_digest(&node.module, &inputs, &mapping);
-                    if known && before.complete && same() {
+                    if settled && before.complete && same() {
                         (Action::Unchanged, None)
                     } else if !before.made {
                         notes.push("its creation did not come to an end".to_owned());
@@ -263,12 +143,17 @@ impl Draft {
                     }
                 }
             };
-            let fidelity = fidelity.unwrap_or(if known {
+            // What its outputs take from others decides only whether something that is there stays as it is.
+            let decides = if action == Action::Update { settled } else { known };
+            let fidelity = fidelity.unwrap_or(if decides {
                 fidelity_of(node.driver)
             } else {
                 Fidelity::Pending
             });
-            notes.extend(waits);
+            notes.extend(waits_for(&inputs));
+            if known && action == Action::Update {
+                notes.extend(waits_for(&mapping));
+            }
             // What those that need it may count on.
             let now = match (action, before) {
                 (Action::Unchanged, Some(before)) => Some(Cow::Borrowed(&before.outputs)),
@@ -538,56 +423,6 @@ fn fidelity_of(driver: DriverKind) -> Fidelity {
         DriverKind::Script => Fidelity::InputsOnly,
         DriverKind::Template | DriverKind::Workload | DriverKind::Volume => Fidelity::Exact,
     }
-}
-
-/// What is certain of a node's outputs before it is carried out: what follows from its inputs and from what is known of
-/// others, and references for the rest.
-fn predicted<'a>(
-    node: &Node,
-    inputs: &Value,
-    others: &dyn Fn(&Coordinate) -> Option<Cow<'a, Value>>,
-    context: &EnvironmentContext,
-) -> Result<Option<Value>, EvaluationError> {
-    let tool = match node.driver {
-        DriverKind::Template => match inputs.as_map().and_then(|inputs| inputs.get("inputs")) {
-            Some(tool) => Cow::Borrowed(tool),
-            None => return Ok(None),
-        },
-        DriverKind::Volume => Cow::Owned(Value::Map(BTreeMap::from([(
-            "source".to_owned(),
-            Value::String(format!(
-                "volume:{}/{}",
-                context.namespace,
-                node.coordinate.object_name()
-            )),
-        )]))),
-        DriverKind::Script | DriverKind::Workload => return Ok(certain(node, others)),
-    };
-    declare(&node.coordinate, &node.outputs, &tool, others).map(Some)
-}
-
-/// The outputs that do not depend on what the tool will answer, and references for the others.
-fn certain<'a>(node: &Node, others: &dyn Fn(&Coordinate) -> Option<Cow<'a, Value>>) -> Option<Value> {
-    let Value::Map(outputs) = &node.outputs else {
-        return None;
-    };
-    let mut values = BTreeMap::new();
-    for (name, value) in outputs {
-        let value = match node.identity.get(name) {
-            Some(value) => value.clone(),
-            // What cannot be found now may be there when the tool has answered; the run judges that.
-            None => match put_outputs(value, others, &|_| Ok(None)) {
-                Ok(value) if value.is_known() => value,
-                _ => Value::Reference(Reference {
-                    node: node.coordinate.clone(),
-                    source: Source::Declared,
-                    path: vec![name.clone()],
-                }),
-            },
-        };
-        values.insert(name.clone(), value);
-    }
-    Some(Value::Map(values))
 }
 
 /// The nodes, each after those that it needs; ties in the order of coordinates.
