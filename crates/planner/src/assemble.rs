@@ -3,12 +3,12 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use podium_expressions::{EvaluationError, LookupError, descend, substitute};
+use podium_expressions::{EvaluationError, descend};
 use podium_model::coordinate::Coordinate;
 use podium_model::graph::{Graph, ModuleReference, Node};
 use podium_model::kinds::{DriverKind, Mode};
 use podium_model::plan::{Action, Fidelity, Gate, Plan, PlannedChange};
-use podium_model::value::{Reference, Source, Value};
+use podium_model::value::Value;
 
 use crate::context::EnvironmentContext;
 use crate::difference::difference;

@@ -43,6 +43,7 @@ impl<'a> ContextValues<'a> {
     /// What is at `keys`, for one node. Only what is asked for is made: most modules use one or two fields.
     pub(crate) fn lookup(&self, node: &Coordinate, keys: &[String]) -> Result<Value, LookupError> {
         match keys {
+            [first, rest @ ..] if first == "variables" => descend(&self.variables, rest),
             [first, rest @ ..] => match self.field(node, first) {
                 Some(value) if rest.is_empty() => Ok(value),
                 Some(value) => descend(&value, rest),

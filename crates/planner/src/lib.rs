@@ -23,15 +23,13 @@ mod choose;
 mod context;
 mod difference;
 mod identity;
+mod outputs;
 mod request;
 mod resolve;
 mod scope;
 mod values;
 
-pub use assemble::{
-    Draft, DraftNode, GateOptions, LiveResource, applied_digest, declared_outputs, evaluate_inputs,
-    evaluate_outputs,
-};
+pub use assemble::{Draft, DraftNode, GateOptions, LiveResource, applied_digest};
 pub use catalogue::{
     Catalogue, CatalogueInput, CompiledModule, CompiledRequest, ModuleVersionInput, RuleInput, TypeEntry,
     TypeInput,
@@ -39,6 +37,7 @@ pub use catalogue::{
 pub use choose::{Choice, choose, explain_choice};
 pub use context::EnvironmentContext;
 pub use difference::{difference, flatten, flatten_with};
+pub use outputs::{declared_outputs, evaluate_inputs, evaluate_outputs};
 pub use request::{Live, ReferenceUse, RequestInput, WorkloadInput};
 pub use resolve::{MAX_NODES, Resolution, resolve};
 pub use values::check_outputs;
