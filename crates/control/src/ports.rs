@@ -18,6 +18,8 @@ const LAST: u16 = 32_000;
 /// Knows which ports are taken.
 #[derive(Default)]
 pub(crate) struct Ports {
+    /// Differs between installations, so that two on one machine do not try the same ports first.
+    salt: String,
     taken: Mutex<BTreeSet<u16>>,
 }
 
@@ -29,6 +31,7 @@ impl Ports {
             taken.extend(resource.spec.ports.values().copied());
         }
         Ok(Self {
+            salt: store.digest(b"ports").to_string(),
             taken: Mutex::new(taken),
         })
     }
@@ -37,9 +40,13 @@ impl Ports {
     /// ports first.
     pub(crate) fn allot(&self, hint: &str) -> Result<u16, ControlError> {
         let span = u32::from(LAST - FIRST) + 1;
-        let start = hint.bytes().fold(0x811c_9dc5_u32, |hash, byte| {
-            (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
-        });
+        let start = self
+            .salt
+            .bytes()
+            .chain(hint.bytes())
+            .fold(0x811c_9dc5_u32, |hash, byte| {
+                (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+            });
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         for step in 0..span {
             let offset = (start % span + step) % span;
