@@ -82,7 +82,7 @@ pub struct GateOptions {
     pub destructive_allowed: bool,
 }
 
-/// Digest of a module version, known inputs, and the mapping of the outputs as [`evaluate_outputs`] gives it: when it
+/// Digest of a module version, known inputs, and the mapping of the outputs as [`crate::evaluate_outputs`] gives it: when it
 /// equals what was applied, nothing has to be done. The mapping counts, since it may take from other nodes what the
 /// inputs do not.
 pub fn applied_digest(module: &ModuleReference, inputs: &Value, outputs: &Value) -> String {
