@@ -60,6 +60,19 @@ fn every_history_keeps_the_rules() {
     assert!((5..=12).contains(&sizes[sizes.len() / 2]));
 }
 
+/// One round of `cargo xtask soak`: histories that no other round plays.
+#[test]
+#[ignore = "a round of a soak"]
+fn soak_histories() {
+    const HISTORIES: u64 = 5000;
+    let round: u64 = std::env::var("PODIUM_SOAK_SEED").map_or(0, |round| round.parse().expect("a number"));
+    // Beyond the seeds of the ordinary tests.
+    let first = SEEDS + round * HISTORIES;
+    for seed in first..first + HISTORIES {
+        must_be_right(&Simulation::run(seed, &Options::default()));
+    }
+}
+
 /// Plays the seed of `PODIUM_SIM_SEED` and tells all of it.
 #[test]
 fn replay() {
